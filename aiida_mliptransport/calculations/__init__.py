@@ -1,0 +1,1 @@
+"""One CalcJob per external program and task: how one run is written."""

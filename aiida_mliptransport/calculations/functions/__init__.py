@@ -1,0 +1,1 @@
+"""Calcfunctions: small, seeded and deterministic steps between the jobs."""

@@ -1,0 +1,54 @@
+"""Calcfunctions that make one frames node of several, or of chosen frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+from ...data.frames import FrameSetData, one_level_of_theory
+from ...science.frames import Frames
+
+
+@calcfunction
+def merge_frames(**frame_sets: FrameSetData) -> FrameSetData:
+    """Join frame sets of one level of theory, in the order of their input names.
+
+    Frames that occur twice (same identity) are kept once.
+    """
+    names = sorted(frame_sets)
+    nodes = {name: frame_sets[name] for name in names}
+    level = one_level_of_theory(nodes)
+    seen: set[str] = set()
+    parts = []
+    for name in names:
+        frames = nodes[name].frames
+        keep = []
+        for index, identity in enumerate(frames.identities()):
+            if identity not in seen:
+                seen.add(identity)
+                keep.append(index)
+        parts.append(frames.take(keep))
+    versions = sorted({n.engine_version for n in nodes.values() if n.engine_version})
+    return FrameSetData(
+        Frames.join(parts), level_of_theory=level, engine_version=", ".join(versions) or None
+    )
+
+
+@calcfunction
+def take_frames(frames: FrameSetData, indices: orm.List) -> FrameSetData:
+    """Return the frames at ``indices`` with their labels, in that order."""
+    return FrameSetData(
+        frames.frames.take(indices.get_list()),
+        level_of_theory=frames.level_of_theory,
+        engine_version=frames.engine_version,
+    )
+
+
+@calcfunction
+def frames_from_structures(**structures: Any) -> FrameSetData:
+    """Return unlabelled frames of the given StructureData, in the order of their input names."""
+    return FrameSetData(
+        Frames.from_atoms(structures[name].get_ase() for name in sorted(structures))
+    )

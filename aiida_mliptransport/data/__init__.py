@@ -1,0 +1,1 @@
+"""Node types: what is stored in the provenance graph."""

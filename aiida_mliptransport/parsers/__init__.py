@@ -1,0 +1,1 @@
+"""How one run is read: the mirror of calculations."""

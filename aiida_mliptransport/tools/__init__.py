@@ -1,0 +1,1 @@
+"""Queries over the provenance graph, archives and repair."""

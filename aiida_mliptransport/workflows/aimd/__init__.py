@@ -1,0 +1,1 @@
+"""Molecular dynamics with the labeller itself: one output contract, one module per engine."""

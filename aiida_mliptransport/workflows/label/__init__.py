@@ -1,0 +1,1 @@
+"""Labelling WorkChains: one output contract, one module per engine."""

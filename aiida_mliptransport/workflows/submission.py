@@ -1,0 +1,144 @@
+"""Submit every child once, in waves, also when a killed worker runs a step a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState, WorkChain
+
+#: How a process that a killed worker left behind is told apart in its exit message.
+ORPHAN_MESSAGE = "left behind by a killed worker; replaced by a new process"
+
+
+def find_child(parent: orm.ProcessNode, call_link_label: str) -> orm.ProcessNode | None:
+    """Return the newest usable child that ``parent`` called under ``call_link_label``.
+
+    A child is usable when it ended, or when it has a checkpoint from which a worker goes on.
+    """
+    links = parent.base.links.get_outgoing(
+        link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK), link_label_filter=call_link_label
+    ).all()
+    for node in sorted((link.node for link in links), key=lambda n: n.pk, reverse=True):
+        if is_orphan(node) or node.is_excepted or node.is_killed:
+            continue
+        return node
+    return None
+
+
+def is_orphan(node: orm.ProcessNode) -> bool:
+    """Whether a process can neither go on (no checkpoint) nor has ended."""
+    return not node.is_terminated and node.checkpoint is None
+
+
+def seal_orphan(node: orm.ProcessNode) -> None:
+    """Close a process that a killed worker left behind, so that archives can hold it."""
+    node.set_process_state(ProcessState.EXCEPTED)
+    node.set_exception(ORPHAN_MESSAGE)
+    if not node.is_sealed:
+        node.seal()
+
+
+class SubmitOnceWorkChain(WorkChain):
+    """A WorkChain whose steps may run twice without doubling their children."""
+
+    def child(self, call_link_label: str) -> orm.ProcessNode | None:
+        """Return this process' child with that label, if there is a usable one."""
+        return find_child(self.node, call_link_label)
+
+    def _seal_orphans(self, call_link_label: str) -> None:
+        for link in self.node.base.links.get_outgoing(
+            link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK), link_label_filter=call_link_label
+        ).all():
+            if is_orphan(link.node):
+                self.report(f"sealed {link.node.process_label}<{link.node.pk}>: {ORPHAN_MESSAGE}")
+                seal_orphan(link.node)
+
+    def submit_once(
+        self, call_link_label: str, process: Any, inputs: Mapping[str, Any]
+    ) -> orm.ProcessNode:
+        """Submit ``process``, or adopt the child submitted under the same label before.
+
+        A step that was interrupted in its fan-out by a killed worker runs again from its start.
+        A child that has a checkpoint, or ended, is adopted; one that has neither is sealed as
+        excepted and submitted anew.
+        """
+        known = self.child(call_link_label)
+        if known is not None:
+            return known
+        self._seal_orphans(call_link_label)
+        metadata = {**inputs.get("metadata", {}), "call_link_label": call_link_label}
+        return self.submit(process, **{**inputs, "metadata": metadata})
+
+    def run_once(
+        self, call_link_label: str, function: Any, **inputs: Any
+    ) -> dict[str, orm.Data | dict[str, Any]]:
+        """Run a calcfunction, or take the outputs of the one run under the same label before.
+
+        Returns
+        -------
+        dict
+            Output label to node; a single unnamed output is called ``result``.
+        """
+        known = self.child(call_link_label)
+        if known is None or not known.is_terminated:
+            self._seal_orphans(call_link_label)
+            _, known = function.run_get_node(
+                **inputs, metadata={"call_link_label": call_link_label}
+            )
+        if not known.is_finished_ok:
+            raise RuntimeError(
+                f"{known.process_label}<{known.pk}> failed: {known.exit_message or known.exception}"
+            )
+        return {link.link_label: link.node for link in known.base.links.get_outgoing(
+            link_type=LinkType.CREATE
+        ).all()}  # fmt: skip
+
+
+class FanOutWorkChain(SubmitOnceWorkChain):
+    """A WorkChain that runs many like jobs, at most ``max_concurrent`` at a time.
+
+    A subclass sets ``self.ctx.pending`` (list of labels) and gives ``job(label)``; its outline
+    holds ``while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave)``. ``inspect_wave`` may put
+    new labels into ``self.ctx.pending``, for example a retry.
+    """
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        super().define(spec)
+        spec.input(
+            "max_concurrent",
+            valid_type=orm.Int,
+            default=lambda: orm.Int(2),
+            validator=_validate_max_concurrent,
+            help="Jobs that run at the same time. AiiDA has no job limit on localhost.",
+        )
+
+    def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+        """Return the process class and the inputs of the job called ``label``."""
+        raise NotImplementedError
+
+    def has_pending(self) -> bool:
+        return bool(self.ctx.pending)
+
+    def submit_wave(self) -> None:
+        """Submit the next jobs and wait for all of them."""
+        wave = list(self.ctx.pending[: self.inputs.max_concurrent.value])
+        for label in wave:
+            process, inputs = self.job(label)
+            node = self.submit_once(label, process, inputs)
+            self.to_context(**{label: node})
+            self.report(f"{label}: {node.process_label}<{node.pk}>")
+        self.ctx.wave = wave
+
+    def inspect_wave(self) -> None:
+        """Drop the wave's labels from those that are pending."""
+        self.ctx.pending = self.ctx.pending[len(self.ctx.wave) :]
+
+
+def _validate_max_concurrent(value: orm.Int | None, _: Any) -> str | None:
+    if value is not None and value.value < 1:
+        return f"max_concurrent is {value.value}, expected 1 or more"
+    return None

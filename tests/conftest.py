@@ -1,0 +1,138 @@
+"""Fixtures shared by all tests: a throw-away AiiDA profile, codes, generated calculations."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiida import orm
+from aiida.common import LinkType
+from aiida.common.exceptions import NotExistent
+from aiida.common.folders import SandboxFolder
+from aiida.engine import CalcJob
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.plugins import CalculationFactory, ParserFactory
+
+pytest_plugins = ["aiida.tools.pytest_fixtures"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aiida_profile(aiida_config, aiida_profile_factory):
+    """One SQLite profile with the ZeroMQ broker: a daemon needs no service."""
+    with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
+        yield profile
+
+
+@pytest.fixture
+def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
+    """Localhost without waiting between polls."""
+    node = aiida_computer_local(label="localhost")
+    node.configure(safe_interval=0.0)
+    return node
+
+
+@pytest.fixture
+def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
+    """Return a factory of codes by label; the executable is looked up on PATH."""
+
+    def factory(label: str, executable: str | None = None) -> orm.InstalledCode:
+        try:
+            return orm.load_code(f"{label}@{computer.label}")
+        except NotExistent:
+            path = executable or find_program(label)
+            return orm.InstalledCode(
+                label=label, computer=computer, filepath_executable=path, with_mpi=False
+            ).store()
+
+    return factory
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program beside this Python or on PATH; skip the test if missing."""
+    if name == "python":
+        return sys.executable
+    beside = Path(sys.executable).parent / name
+    if beside.exists():
+        return str(beside)
+    found = shutil.which(name)
+    if found is None:
+        pytest.fail(f"program {name!r} is not installed; `make test` installs what tests need")
+    return found
+
+
+@pytest.fixture
+def generate_calc_job(tmp_path) -> Callable[..., tuple[Path, Any]]:
+    """Return a factory that writes the input files of a CalcJob without running it.
+
+    The factory takes an entry point and inputs, and returns the folder and the ``CalcInfo``.
+    """
+
+    def factory(entry_point: str, inputs: Mapping[str, Any]) -> tuple[Path, Any]:
+        runner = get_manager().get_runner()
+        process: CalcJob = instantiate_process(runner, CalculationFactory(entry_point), **inputs)
+        target = tmp_path / f"{entry_point}-{process.node.pk}"
+        with SandboxFolder() as folder:
+            info = process.prepare_for_submission(folder)
+            shutil.copytree(folder.abspath, target)
+        return target, info
+
+    return factory
+
+
+@pytest.fixture
+def parse_files(computer) -> Callable[..., tuple[dict[str, Any], orm.CalcJobNode]]:
+    """Return a factory that runs a parser on given files, without the program.
+
+    The factory takes the calculation's entry point, the parser's, the inputs of the calculation,
+    and two mappings from file name to content: what is retrieved for good and for parsing only.
+    """
+
+    def factory(
+        calculation: str,
+        parser: str,
+        inputs: Mapping[str, Any],
+        retrieved: Mapping[str, bytes],
+        temporary: Mapping[str, bytes] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], orm.CalcJobNode]:
+        node = orm.CalcJobNode(computer=computer, process_type=f"aiida.calculations:{calculation}")
+        node.set_option("resources", {"num_machines": 1})
+        node.set_option("max_wallclock_seconds", 1800)
+        for key, value in (options or {}).items():
+            node.set_option(key, value)
+        for label, value in _flatten(inputs):
+            value.store()
+            node.base.links.add_incoming(value, link_type=LinkType.INPUT_CALC, link_label=label)
+        node.store()
+        output = orm.FolderData()
+        for name, content in retrieved.items():
+            output.base.repository.put_object_from_bytes(content, name)
+        output.base.links.add_incoming(node, link_type=LinkType.CREATE, link_label="retrieved")
+        output.store()
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in (temporary or {}).items():
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            results, calcfunction = ParserFactory(parser).parse_from_node(
+                node, store_provenance=False, retrieved_temporary_folder=scratch
+            )
+        return results, calcfunction
+
+    return factory
+
+
+def _flatten(inputs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, orm.Node]]:
+    pairs: list[tuple[str, orm.Node]] = []
+    for key, value in inputs.items():
+        if isinstance(value, Mapping):
+            pairs.extend(_flatten(value, f"{prefix}{key}__"))
+        else:
+            pairs.append((f"{prefix}{key}", value))
+    return pairs
