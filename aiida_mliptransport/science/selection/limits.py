@@ -1,0 +1,120 @@
+"""Limits of what counts as a physical frame, and pair distances for them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from ase.data import covalent_radii
+from numpy.typing import NDArray
+
+from .neighbours import closest_contacts, neighbour_pairs
+
+__all__ = ["PairLimits", "ScreeningCriteria", "contact_limits_from_frames", "covalent_limits"]
+
+PairLimits = Mapping[tuple[int, int], float]
+
+
+@dataclass(frozen=True)
+class ScreeningCriteria:
+    """Limits of what counts as physical; None switches a check off.
+
+    Attributes
+    ----------
+    contact_scale
+        Shortest allowed distance over the sum of covalent radii.
+    isolation_scale
+        An atom is isolated when no atom is within this times the sum of covalent radii.
+    fragment_gap
+        Å; a frame is fragmented when a group of atoms is further than this from all others.
+        To be switched off for gases, and for slabs apart from each other in a vacuum.
+    max_temperature
+        K; instantaneous, so well above the thermostat's for small cells.
+    max_energy_change
+        eV per atom, of the potential energy against the reference, in either direction.
+    volume_ratio
+        Smallest and largest allowed volume over the reference volume; for fully periodic cells.
+    contact_limits, isolation_limits
+        Å by pair of atomic numbers ``(lower, higher)``; each replaces what its scale gives.
+    """
+
+    contact_scale: float | None = 0.6
+    isolation_scale: float | None = 2.0
+    fragment_gap: float | None = 5.0
+    max_temperature: float | None = None
+    max_energy_change: float | None = 1.0
+    volume_ratio: tuple[float, float] | None = (0.5, 2.0)
+    contact_limits: PairLimits = field(default_factory=lambda: MappingProxyType({}))
+    isolation_limits: PairLimits = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for name in (
+            "contact_scale",
+            "isolation_scale",
+            "fragment_gap",
+            "max_temperature",
+            "max_energy_change",
+        ):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(
+                    f"screening criterion {name}={value!r}: expected a positive finite number, "
+                    "or None to switch the check off"
+                )
+        if self.volume_ratio is not None and not 0 < self.volume_ratio[0] < self.volume_ratio[1]:
+            raise ValueError(
+                f"screening criterion volume_ratio={self.volume_ratio!r}: expected (smallest, "
+                "largest) with 0 < smallest < largest, such as (0.5, 2.0)"
+            )
+        for name in ("contact_limits", "isolation_limits"):
+            for (a, b), limit in getattr(self, name).items():
+                if a > b or limit <= 0:
+                    raise ValueError(
+                        f"screening criterion {name} has ({a}, {b}): {limit}: expected (lower, "
+                        "higher) atomic number and a positive distance in Å"
+                    )
+
+
+def covalent_limits(numbers: NDArray[Any], scale: float) -> dict[tuple[int, int], float]:
+    """Return scaled sums of covalent radii in Å for every pair of the species given.
+
+    Radii: Cordero et al., Dalton Trans. 2008, 2832, as tabulated by ASE.
+    """
+    species = sorted({int(z) for z in np.asarray(numbers).ravel()})
+    return {
+        (a, b): scale * float(covalent_radii[a] + covalent_radii[b])
+        for a, b in itertools.combinations_with_replacement(species, 2)
+    }
+
+
+def contact_limits_from_frames(
+    positions: NDArray[Any],
+    cells: NDArray[Any],
+    pbc: NDArray[Any],
+    numbers: NDArray[Any],
+    *,
+    margin: float = 0.85,
+    cutoff: float = 5.0,
+) -> dict[tuple[int, int], float]:
+    """Return contact limits measured on trusted frames: ``margin`` times the shortest distance.
+
+    Parameters
+    ----------
+    positions, cells, pbc, numbers
+        ``(n, N, 3)`` Å, ``(n, 3, 3)`` Å, ``(3,)``, ``(N,)``; frames known to be good, as labelled
+        ones are.
+    margin
+        Below 1, since MD at higher temperature comes closer than the frames at hand.
+    cutoff
+        Å; pairs that never come this near get no limit.
+    """
+    shortest: dict[tuple[int, int], float] = {}
+    for frame, cell in zip(np.asarray(positions), np.asarray(cells), strict=True):
+        contacts = closest_contacts(neighbour_pairs(frame, cell, pbc, cutoff), numbers)
+        for pair, distance in contacts.items():
+            shortest[pair] = min(distance, shortest.get(pair, np.inf))
+    return {pair: margin * distance for pair, distance in sorted(shortest.items())}
