@@ -97,7 +97,7 @@ def contact_limits_from_frames(
     pbc: NDArray[Any],
     numbers: NDArray[Any],
     *,
-    margin: float = 0.85,
+    margin: float = 0.65,
     cutoff: float = 5.0,
 ) -> dict[tuple[int, int], float]:
     """Return contact limits measured on trusted frames: ``margin`` times the shortest distance.
@@ -108,7 +108,9 @@ def contact_limits_from_frames(
         ``(n, N, 3)`` Å, ``(n, 3, 3)`` Å, ``(3,)``, ``(N,)``; frames known to be good, as labelled
         ones are.
     margin
-        Below 1, since MD at higher temperature comes closer than the frames at hand.
+        Below 1, since hotter MD comes closer than the frames at hand: in Li10GeP2S12 (the data of
+        J. Chem. Phys. 154, 094703, 2021) the frames added by exploration have contacts down to
+        0.66 times those of the initial set, so a margin near 1 would refuse what is to be learnt.
     cutoff
         Å; pairs that never come this near get no limit.
     """

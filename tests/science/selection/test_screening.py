@@ -117,7 +117,7 @@ def test_a_flat_cell_is_a_reason_not_a_crash() -> None:
 
 def test_limits_measured_on_good_frames_catch_what_radii_let_pass() -> None:
     positions, cells, numbers = rock_salt(20)
-    limits = contact_limits_from_frames(positions, cells, PBC, numbers)
+    limits = contact_limits_from_frames(positions, cells, PBC, numbers, margin=0.85)
     assert set(limits) == {(3, 3), (3, 17), (17, 17)}
     squeezed = positions[:1].copy()
     # Atoms 0 and 1 are neighbours along x: Li moves up to its Cl.
