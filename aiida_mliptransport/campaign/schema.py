@@ -1,0 +1,297 @@
+"""The campaign file: what it may say, with types and units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from ase.data import atomic_numbers
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from .source import Source, read_yaml
+
+Engine = Literal["ase", "cp2k", "teacher"]
+ENGINES: tuple[Engine, ...] = ("ase", "cp2k", "teacher")
+
+#: Sections whose keys are those of the protocol files.
+OVERRIDE_STAGES = (
+    "aimd", "label", "train", "explore", "selection", "targets", "budget", "training"
+)  # fmt: skip
+
+Temperature = Annotated[float, Field(gt=0)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+Row = Annotated[list[int], Field(min_length=3, max_length=3)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class StructureSection(Section):
+    """One structure file, and what is made of it.
+
+    ``density_g_cm3`` scales the cell isotropically after the supercell was made.
+    """
+
+    file: str
+    supercell: list[int] | list[Row] | None = None
+    density_g_cm3: Annotated[float, Field(gt=0, le=30)] | None = None
+
+    @field_validator("supercell", mode="before")
+    @classmethod
+    def _three_or_nine(cls, value: Any) -> Any:
+        expected = "expected three integers [a, b, c] or three rows of three integers"
+        if value is None:
+            return value
+        if not isinstance(value, list) or len(value) != 3:
+            raise ValueError(expected)
+        rows = [isinstance(row, list) for row in value]
+        if any(rows) and not all(rows):
+            raise ValueError(expected)
+        entries = [entry for row in value for entry in row] if all(rows) else value
+        if any(isinstance(entry, bool) or not isinstance(entry, int) for entry in entries):
+            raise ValueError(expected)
+        if all(rows):
+            if any(len(row) != 3 for row in value):
+                raise ValueError(expected)
+            if _determinant(value) == 0:
+                raise ValueError("expected a matrix with a determinant other than zero")
+        elif min(value) < 1:
+            raise ValueError("expected multiples of 1 or more")
+        return value
+
+    def matrix(self) -> list[list[int]] | None:
+        """Return the supercell as a 3x3 matrix (rows), or None."""
+        if self.supercell is None:
+            return None
+        if isinstance(self.supercell[0], list):
+            return [list(row) for row in self.supercell]
+        a, b, c = self.supercell
+        return [[a, 0, 0], [0, b, 0], [0, 0, c]]
+
+
+class AseSection(BaseModel):
+    """Calculator by name from the fixed registry; the other keys are that calculator's."""
+
+    model_config = ConfigDict(extra="allow")
+    calculator: str
+
+
+class TeacherSection(Section):
+    """A potential that labels: a node of the profile, or typed parameters of a classical one."""
+
+    potential: int | str | None = None
+    backend: str = "lammps"
+    type_map: Annotated[list[str], Field(min_length=1)] | None = None
+    cutoff_A: Annotated[float, Field(gt=0)] | None = None
+    parameters: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TeacherSection:
+        typed = (self.type_map, self.cutoff_A, self.parameters)
+        if self.potential is not None and any(value is not None for value in typed):
+            raise ValueError(
+                "expected either 'potential' (PK or UUID of a node) or 'type_map', 'cutoff_A' and "
+                "'parameters', not both"
+            )
+        if self.potential is None and any(value is None for value in typed):
+            raise ValueError(
+                "expected 'potential' (PK or UUID of a node), or 'type_map', 'cutoff_A' and "
+                "'parameters' of a classical potential"
+            )
+        return self
+
+
+class TransportSection(Section):
+    """Production MD with the final potential.
+
+    Keys other than ``structures`` and ``temperatures_K`` override the transport protocol.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    structures: Annotated[dict[Label, StructureSection], Field(min_length=1)] | None = None
+    temperatures_K: Annotated[list[Temperature], Field(min_length=1)]
+
+    def overrides(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class CodesSection(Section):
+    """Labels of the AiiDA codes."""
+
+    dp: str = "dp@localhost"
+    lmp: str = "lmp@localhost"
+    python: str = "python@localhost"
+    cp2k: str = "cp2k@localhost"
+
+
+class JobOptions(Section):
+    """``metadata.options`` of the jobs of one stage."""
+
+    max_wallclock_seconds: Annotated[int, Field(ge=60)] | None = None
+    resources: dict[str, int | str] | None = None
+    queue_name: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    max_memory_kb: Annotated[int, Field(gt=0)] | None = None
+    withmpi: bool | None = None
+    custom_scheduler_commands: str | None = None
+    prepend_text: str | None = None
+    append_text: str | None = None
+    environment_variables: dict[str, str] | None = None
+
+    def options(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class ResourcesSection(Section):
+    """Options of the jobs, by stage."""
+
+    aimd: JobOptions | None = None
+    label: JobOptions | None = None
+    train: JobOptions | None = None
+    explore: JobOptions | None = None
+    evaluate: JobOptions | None = None
+    transport: JobOptions | None = None
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        return {
+            stage: value.options()
+            for stage in type(self).model_fields
+            if (value := getattr(self, stage)) is not None
+        }
+
+
+class Campaign(Section):
+    """A whole campaign. Temperatures in K, charges in elementary charges."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    description: str = ""
+    protocol: Literal["fast", "balanced", "stringent"] = "balanced"
+    engine: Engine | None = None
+    ase: AseSection | None = None
+    cp2k: dict[str, Any] | None = None
+    teacher: TeacherSection | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    max_concurrent: Annotated[int, Field(ge=1)] = 2
+    structures: Annotated[dict[Label, StructureSection], Field(min_length=1)]
+    temperatures_K: Annotated[list[Temperature], Field(min_length=1)]
+    charges: dict[str, float] | None = None
+    aimd: dict[str, Any] = Field(default_factory=dict)
+    label: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    explore: dict[str, Any] = Field(default_factory=dict)
+    selection: dict[str, Any] = Field(default_factory=dict)
+    targets: dict[str, Any] = Field(default_factory=dict)
+    budget: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    transport: TransportSection | None = None
+    codes: CodesSection = Field(default_factory=CodesSection)
+    resources: ResourcesSection = Field(default_factory=ResourcesSection)
+    clean_workdir: bool = False
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @field_validator("charges")
+    @classmethod
+    def _elements(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        unknown = [symbol for symbol in value or {} if symbol not in atomic_numbers]
+        if unknown:
+            raise ValueError(f"expected chemical symbols as keys, but {unknown} are none")
+        return value
+
+    @field_validator("temperatures_K")
+    @classmethod
+    def _distinct(cls, value: list[float]) -> list[float]:
+        if len({round(t) for t in value}) != len(value):
+            raise ValueError("expected temperatures that differ by 1 K or more")
+        return value
+
+    @model_validator(mode="after")
+    def _charges_for_transport(self) -> Campaign:
+        if self.transport is not None and self.charges is None:
+            raise ValueError(
+                "expected 'charges' beside 'transport', for example 'charges: {Li: 1, Cl: -1}': "
+                "the conductivity needs them"
+            )
+        return self
+
+    @property
+    def source(self) -> Source:
+        """The file this campaign was read from."""
+        if self._source is None:
+            raise RuntimeError("this campaign was not read from a file; use load_campaign(path)")
+        return self._source
+
+    @property
+    def folder(self) -> Path:
+        return self.source.folder
+
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """Return the overrides of the protocol, by stage."""
+        found = {stage: getattr(self, stage) for stage in OVERRIDE_STAGES}
+        if self.transport is not None:
+            found["transport"] = self.transport.overrides()
+        return {stage: value for stage, value in found.items() if value}
+
+
+def load_campaign(path: str | Path, engine: str | None = None) -> Campaign:
+    """Read and check a campaign file (not yet the files and codes it names).
+
+    Parameters
+    ----------
+    path : path
+    engine : str, optional
+        Takes the place of ``engine`` in the file.
+
+    Raises
+    ------
+    CampaignError
+        Naming the line, the key, the value and what was expected.
+    """
+    from .overrides import check_overrides
+
+    source = read_yaml(path)
+    campaign = source.validate(Campaign)
+    campaign._source = source
+    campaign.engine = _choose_engine(campaign, engine)
+    check_overrides(campaign)
+    return campaign
+
+
+def _choose_engine(campaign: Campaign, engine: str | None) -> Engine:
+    source = campaign.source
+    filled = [name for name in ENGINES if getattr(campaign, name) is not None]
+    chosen = engine or campaign.engine
+    if chosen is None:
+        if len(filled) > 1:
+            raise source.error(
+                (filled[1],),
+                f"is a second label engine beside {filled[0]!r}, expected one: choose with "
+                f"'engine: {filled[0]}' or 'engine: {filled[1]}'",
+            )
+        if not filled:
+            raise source.error(
+                ("engine",), f"is missing, expected one of {list(ENGINES)}: it labels the frames"
+            )
+        chosen = filled[0]
+    if chosen not in ENGINES:
+        raise source.error(("engine",), f"is {chosen!r}, expected one of {list(ENGINES)}")
+    if chosen not in filled:
+        example = {
+            "ase": "ase: {calculator: tblite, method: GFN1-xTB}",
+            "cp2k": "cp2k: {}",
+            "teacher": "teacher: {potential: 123}",
+        }[chosen]
+        raise source.error(
+            ("engine",),
+            f"is {chosen!r} but the file has no section {chosen!r}; add '{example}'",
+        )
+    return chosen
+
+
+def _determinant(rows: list[list[int]]) -> int:
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

@@ -1,0 +1,146 @@
+"""The campaign file: what is read, and errors that name line, key, value and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiida_mliptransport.campaign.schema import load_campaign
+from aiida_mliptransport.campaign.source import CampaignError
+
+CAMPAIGN = """\
+name: licl-melt
+protocol: fast
+engine: ase
+ase: {calculator: tblite, method: GFN1-xTB}
+cp2k: {}
+seed: 3
+structures:
+  licl: {file: LiCl.cif, supercell: [2, 2, 1], density_g_cm3: 1.45}
+temperatures_K: [1200, 1800]
+charges: {Li: 1, Cl: -1}
+selection:
+  n_blind: 10
+transport:
+  structures:
+    licl64: {file: LiCl.cif, supercell: [[2, 0, 0], [0, 2, 0], [0, 0, 2]]}
+  temperatures_K: [1000, 1200, 1400]
+  replicas: 2
+resources:
+  label: {max_wallclock_seconds: 3600}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def factory(*replacements: tuple[str, str]) -> Path:
+        text = CAMPAIGN
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "licl.yaml"
+        path.write_text(text)
+        return path
+
+    return factory
+
+
+def test_a_good_file_is_read_with_its_defaults(write):
+    campaign = load_campaign(write())
+    assert campaign.engine == "ase"
+    assert campaign.structures["licl"].matrix() == [[2, 0, 0], [0, 2, 0], [0, 0, 1]]
+    assert campaign.transport.structures["licl64"].matrix()[2] == [0, 0, 2]
+    assert campaign.codes.dp == "dp@localhost"
+    assert campaign.resources.options() == {"label": {"max_wallclock_seconds": 3600}}
+    assert campaign.overrides() == {"selection": {"n_blind": 10}, "transport": {"replicas": 2}}
+    assert campaign.folder == campaign.source.path.parent
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("seed: 3", "sead: 3", ["line 6", "sead", "did you mean 'seed'"]),
+        ("seed: 3", "seed: many", ["line 6", "seed", "'many'", "integer"]),
+        ("protocol: fast", "protocol: quick", ["line 2", "'quick'", "'fast'", "'balanced'"]),
+        ("supercell: [2, 2, 1]", "supercell: [2, 2]", ["line 8", "structures.licl.supercell",
+                                                       "[2, 2]", "three integers"]),
+        ("supercell: [2, 2, 1]", "supercell: [2, 0, 1]", ["line 8", "multiples of 1 or more"]),
+        ("[[2, 0, 0], [0, 2, 0], [0, 0, 2]]", "[[2, 0, 0], [2, 0, 0], [0, 0, 2]]",
+         ["line 15", "transport.structures.licl64.supercell", "determinant"]),
+        ("supercell: [2, 2, 1]", "supercel: [2, 2, 1]",
+         ["line 8", "structures.licl.supercel", "did you mean 'supercell'"]),
+        ("density_g_cm3: 1.45", "density_g_cm3: -1", ["line 8", "density_g_cm3", "-1", "greater"]),
+        ("  n_blind: 10", "  n_blnd: 10", ["line 12", "selection.n_blnd", "mean 'n_blind'"]),
+        ("  replicas: 2", "  replica: 2", ["line 17", "transport.replica", "'replicas'"]),
+        ("  temperatures_K: [1000", "  temperature_K: [1000", ["transport.temperatures_K",
+                                                               "line 13", "missing"]),
+        ("{max_wallclock_seconds: 3600}", "{walltime: 1}",
+         ["line 19", "resources.label.walltime", "max_wallclock_seconds"]),
+        ("temperatures_K: [1200, 1800]", "temperatures_K: [1200, -1]",
+         ["line 9", "temperatures_K[1]", "-1"]),
+        ("charges: {Li: 1, Cl: -1}", "charges: {Li: 1, Xy: -1}", ["line 10", "'Xy'", "symbols"]),
+        ("charges: {Li: 1, Cl: -1}\n", "", ["charges", "conductivity"]),
+        ("engine: ase\n", "engine: [ase, cp2k]\n", ["line 3", "'ase'", "'cp2k'", "'teacher'"]),
+        ("engine: ase\n", "engine: teacher\n", ["line 3", "no section 'teacher'"]),
+        ("engine: ase\n", "", ["line 4", "cp2k", "second label engine", "'ase'"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_its_line_and_what_was_expected(write, old, new, expected):
+    with pytest.raises(CampaignError) as error:
+        load_campaign(write((old, new)))
+    for text in ["licl.yaml", *expected]:
+        assert text in str(error.value)
+
+
+def test_a_file_without_an_engine_lists_those_there_are(write):
+    path = write(
+        ("engine: ase\n", ""), ("ase: {calculator: tblite, method: GFN1-xTB}\n", ""),
+        ("cp2k: {}\n", ""),
+    )  # fmt: skip
+    with pytest.raises(CampaignError, match=r"engine is missing, expected one of \['ase', 'cp2k'"):
+        load_campaign(path)
+
+
+def test_the_only_engine_section_needs_no_choice(write):
+    assert load_campaign(write(("engine: ase\n", ""), ("cp2k: {}\n", ""))).engine == "ase"
+
+
+def test_the_engine_can_be_chosen_from_outside(write):
+    assert load_campaign(write(), engine="cp2k").engine == "cp2k"
+
+
+def test_all_problems_are_told_at_once(write):
+    with pytest.raises(CampaignError) as error:
+        load_campaign(write(("seed: 3", "seed: -3"), ("protocol: fast", "protocol: quick")))
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: a\nname: b\n", "line 2"),
+        ("name: [a\nseed: 1\n", "not valid YAML"),
+        ("- a\n", "expected keys"),
+        ("", "expected keys"),
+    ],
+)
+def test_a_file_that_is_no_campaign_is_refused_with_its_line(tmp_path, text, expected):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignError, match=expected):
+        load_campaign(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CampaignError, match=r"nowhere\.yaml cannot be read"):
+        load_campaign(tmp_path / "nowhere.yaml")
+
+
+def test_a_teacher_is_a_node_or_typed_parameters_but_not_both(write):
+    path = write(
+        ("engine: ase", "engine: teacher"),
+        ("cp2k: {}", "teacher: {potential: 12, type_map: [Li, Cl]}"),
+    )
+    with pytest.raises(CampaignError, match=r"line 5: teacher .* not both"):
+        load_campaign(path)
