@@ -29,8 +29,12 @@ def find_child(parent: orm.ProcessNode, call_link_label: str) -> orm.ProcessNode
 
 
 def is_orphan(node: orm.ProcessNode) -> bool:
-    """Whether a process can neither go on (no checkpoint) nor has ended."""
-    return not node.is_terminated and node.checkpoint is None
+    """Whether a process can neither go on (no checkpoint) nor has ended (it is not sealed).
+
+    A calcfunction that runs right now looks the same; ask only for children of a process that no
+    worker holds, as a step does for its own.
+    """
+    return not node.is_sealed and node.checkpoint is None
 
 
 def seal_orphan(node: orm.ProcessNode) -> None:
