@@ -1,0 +1,247 @@
+"""Long-time slope of an MSD with an honest error: window, fit, regime test and block check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aiida_mliptransport.science.transport.msd import msd_self
+from aiida_mliptransport.science.transport.reference import FloatArray
+from aiida_mliptransport.science.transport.window import (
+    DEFAULT_SETTINGS,
+    LagWindow,
+    SlopeSettings,
+    find_window,
+)
+
+METHOD = "generalised least squares, MSD covariance from its own increments"
+
+
+@dataclass(frozen=True)
+class SlopeEstimate:
+    """Slope of an MSD in Å²/ps and everything that says whether to believe it.
+
+    `slope` is the bare fit result, also where it is not resolved (then it may be negative);
+    `lags` (frames) and `weights` (1/ps) reproduce it as weights · MSD(lags).
+    """
+
+    slope: float
+    standard_error: float
+    offset: float
+    log_log_slope: float
+    log_log_slope_error: float
+    fit_window_ps: tuple[float, float]
+    n_independent: float
+    block_values: tuple[float, ...]
+    block_error: float
+    resolved: bool
+    reason: str
+    needed_length_ps: float | None
+    warning: str
+    length_ps: float
+    n_trajectories: int
+    lags: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+
+
+def as_trajectories(
+    data: ArrayLike | Sequence[ArrayLike],
+) -> list[NDArray[np.floating]]:
+    """One array (n_frames, n_atoms, n_axes), or several independent ones, as a list."""
+    items = list(data) if isinstance(data, (list, tuple)) else [data]
+    arrays = [np.asanyarray(item) for item in items]
+    if not arrays or any(array.ndim != 3 or array.shape[1] == 0 for array in arrays):
+        msg = (
+            f"trajectories have shapes {[array.shape for array in arrays]}, "
+            "expected (n_frames, n_atoms, 3) each"
+        )
+        raise ValueError(msg)
+    if len({array.shape[1:] for array in arrays}) > 1:
+        msg = (
+            f"trajectories have shapes {[array.shape for array in arrays]}: independent runs "
+            "must hold the same number of atoms"
+        )
+        raise ValueError(msg)
+    return arrays
+
+
+def estimate_slope(
+    data: ArrayLike | Sequence[ArrayLike],
+    dt_ps: float,
+    settings: SlopeSettings = DEFAULT_SETTINGS,
+) -> SlopeEstimate:
+    """Slope of the MSD summed over directions and averaged over atoms, in Å²/ps.
+
+    `data`: unwrapped positions (n_frames, n_atoms, 3) in Å, or a list of them from independent
+    runs (continuing segments are to be concatenated first). `dt_ps`: time between frames.
+    The lag window starts where the log–log slope is 1 within its error, and ends at a tenth of
+    the longest trajectory. Raises ValueError for bad shapes, NaN or a non-positive dt.
+    """
+    if not dt_ps > 0.0:
+        msg = f"dt_ps is {dt_ps}, expected the positive time between frames in ps"
+        raise ValueError(msg)
+    given = as_trajectories(data)
+    longest = max(len(item) for item in given)
+    max_lag = int(settings.max_lag_fraction * (longest - 1))
+    runs = [item for item in given if len(item) > 2 * max_lag and len(item) > 1]
+    notes = []
+    if len(runs) < len(given):
+        notes.append(
+            f"{len(given) - len(runs)} of {len(given)} trajectories are shorter than a fifth of "
+            "the longest and were left out"
+        )
+    length_ps = dt_ps * sum(len(item) - 1 for item in runs)
+    least = int(np.ceil(2 * settings.min_lag_ratio))
+    if max_lag < least:
+        frames = int(np.ceil(least / settings.max_lag_fraction)) + 1
+        reason = f"the longest trajectory has {longest} frames, at least {frames} are needed"
+        return _empty(reason, frames * dt_ps, length_ps, len(runs))
+    msd = _joined_msd(runs, max_lag)
+    if not msd[1:].max() > 0.0:
+        return _empty("nothing moved: the MSD is zero at all lags", None, length_ps, len(runs))
+    window = find_window(runs, msd, dt_ps, max_lag, settings)
+    weights = window.fit.weights[1]
+    blocks, block_error = _block_slopes(runs, window.lags, weights, settings.n_blocks)
+    slope, gls_error = float(window.fit.parameters[1]), window.fit.error(1)
+    error = gls_error
+    if max(gls_error, block_error) > settings.max_error_ratio * min(gls_error, block_error):
+        error = max(gls_error, block_error)
+        notes.append(
+            f"the fit's error ({gls_error:.3g}) and that of {len(blocks)} blocks "
+            f"({block_error:.3g} Å²/ps) differ by more than a factor of "
+            f"{settings.max_error_ratio:g}; the larger one is reported"
+        )
+    reason = _verdict(window, slope, error, settings)
+    needed = (
+        None if not reason else _needed_length(window, slope, error, dt_ps, length_ps, settings)
+    )
+    if reason:
+        reason += f"; at least {needed:.3g} ps in all would be needed, {length_ps:.3g} ps are there"
+    return SlopeEstimate(
+        slope=slope,
+        standard_error=error,
+        offset=float(window.fit.parameters[0]),
+        log_log_slope=window.beta,
+        log_log_slope_error=window.beta_error,
+        fit_window_ps=(float(window.lags[0] * dt_ps), float(window.lags[-1] * dt_ps)),
+        n_independent=2.0 * (slope / error) ** 2,
+        block_values=tuple(float(value) for value in blocks),
+        block_error=block_error,
+        resolved=not reason,
+        reason=reason,
+        needed_length_ps=needed,
+        warning="; ".join(notes),
+        length_ps=length_ps,
+        n_trajectories=len(runs),
+        lags=tuple(int(lag) for lag in window.lags),
+        weights=tuple(float(weight) for weight in weights),
+    )
+
+
+def _joined_msd(runs: Sequence[NDArray[np.floating]], max_lag: int) -> FloatArray:
+    """MSD at lags 0 … max_lag over all origins of all runs."""
+    total = np.zeros(max_lag + 1)
+    origins = np.zeros(max_lag + 1)
+    for run in runs:
+        here = len(run) - np.arange(max_lag + 1.0)
+        total += here * msd_self(run, max_lag).sum(axis=1)
+        origins += here
+    return np.asarray(total / origins)
+
+
+def _block_slopes(
+    runs: Sequence[NDArray[np.floating]],
+    lags: NDArray[np.int_],
+    weights: FloatArray,
+    n_blocks: int,
+) -> tuple[FloatArray, float]:
+    """The same weighted slope from blocks of time origins, and the error of their mean.
+
+    Blocks are at least as long as the longest lag (a tenth of the run each).
+    """
+    total = sum(len(run) for run in runs)
+    values: list[float] = []
+    shares: list[float] = []
+    for run in runs:
+        parts = max(1, round(n_blocks * len(run) / total))
+        slopes = np.zeros(parts)
+        for weight, series in zip(weights, _origin_msd(run, lags), strict=True):
+            slopes += weight * np.array([part.mean() for part in np.array_split(series, parts)])
+        values.extend(slopes)
+        shares.extend([len(run) / parts] * parts)
+    array, share = np.array(values), np.array(shares) / sum(shares)
+    deviation = array - share @ array
+    variance = float((share**2 * deviation**2).sum()) * len(array) / (len(array) - 1)
+    return array, float(np.sqrt(variance))
+
+
+def _origin_msd(run: NDArray[np.floating], lags: NDArray[np.int_]) -> list[FloatArray]:
+    """Atom-averaged squared displacement from each time origin, for each lag."""
+    n_frames, n_atoms, n_axes = run.shape
+    result = [np.zeros(n_frames - int(lag)) for lag in lags]
+    step = max(1, 64 * 1024**2 // (8 * n_frames * n_axes))
+    for start in range(0, n_atoms, step):
+        chunk = np.asarray(run[:, start : start + step], dtype=np.float64)
+        chunk = np.ascontiguousarray(chunk.reshape(n_frames, -1))
+        for series, lag in zip(result, lags, strict=True):
+            difference = chunk[int(lag) :] - chunk[: -int(lag)]
+            series += np.einsum("ti,ti->t", difference, difference) / n_atoms
+    return result
+
+
+def _verdict(window: LagWindow, slope: float, error: float, settings: SlopeSettings) -> str:
+    """Why the slope is not resolved; empty where it is."""
+    if not window.diffusive:
+        return (
+            "no lag window up to a tenth of the trajectory is diffusive (log–log slope "
+            f"{window.beta:.2f} ± {window.beta_error:.2f} in the last one tried)"
+        )
+    if slope < settings.min_signal * error:
+        return f"the slope {slope:.3g} ± {error:.3g} Å²/ps cannot be told from zero"
+    return ""
+
+
+def _needed_length(
+    window: LagWindow,
+    slope: float,
+    error: float,
+    dt_ps: float,
+    length_ps: float,
+    settings: SlopeSettings,
+) -> float:
+    """Total length that would resolve the slope if it is as large as the data allow.
+
+    The error falls with the square root of the length; the window must also reach lags at
+    which diffusion outgrows the constant part. A lower bound: the true slope may be smaller.
+    """
+    largest = max(slope, 0.0) + settings.min_signal * error
+    by_noise = length_ps * (settings.min_signal * error / largest) ** 2
+    offset = abs(float(window.fit.parameters[0]))
+    by_window = offset / (settings.max_offset_share * largest * settings.max_lag_fraction)
+    by_start = window.lags[0] * dt_ps * settings.min_lag_ratio / settings.max_lag_fraction
+    return float(max(2.0 * length_ps, by_noise, by_window, by_start))
+
+
+def _empty(
+    reason: str, needed_ps: float | None, length_ps: float, n_trajectories: int
+) -> SlopeEstimate:
+    return SlopeEstimate(
+        slope=0.0,
+        standard_error=0.0,
+        offset=0.0,
+        log_log_slope=0.0,
+        log_log_slope_error=0.0,
+        fit_window_ps=(0.0, 0.0),
+        n_independent=0.0,
+        block_values=(),
+        block_error=0.0,
+        resolved=False,
+        reason=reason,
+        needed_length_ps=needed_ps,
+        warning="",
+        length_ps=length_ps,
+        n_trajectories=n_trajectories,
+    )
