@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 
 from aiida_mliptransport.science.transport.reference import FloatArray, require_finite
 
+_ATOMS_PER_CHUNK = 2000
+
 
 @dataclass(frozen=True)
 class PartialRDF:
@@ -119,17 +121,17 @@ def partial_rdfs(
     names = [str(name) for name in np.unique(labels)]
     members = {name: np.flatnonzero(labels == name) for name in names}
     pairs = list(combinations_with_replacement(names, 2))
-    counts = {pair: np.zeros(len(edges)) for pair in pairs}
+    counts = {pair: np.zeros(len(edges) - 1) for pair in pairs}
     expected = dict.fromkeys(pairs, 0.0)
     for frame, box in zip(array, boxes, strict=True):
         volume = abs(float(np.linalg.det(box)))
         home, ghosts = _with_images(frame, box, reach, members)
         for first, second in pairs:
-            counts[first, second] += home[first].count_neighbors(ghosts[second], edges)
+            counts[first, second] += _histogram(home[first], ghosts[second], edges)
             n_first, n_second = len(members[first]), len(members[second])
             if first == second:
                 # Each atom finds itself at distance zero.
-                counts[first, second] -= n_first
+                counts[first, second][0] -= n_first
                 n_second -= int(reach <= half * (1.0 + 1e-12))
             expected[first, second] += n_first * n_second / volume
     return {
@@ -140,7 +142,7 @@ def partial_rdfs(
 
 def _normalise(
     pair: tuple[str, str],
-    cumulative: FloatArray,
+    found: FloatArray,
     expected: float,
     edges: FloatArray,
     members: dict[str, NDArray[np.int_]],
@@ -148,9 +150,8 @@ def _normalise(
 ) -> PartialRDF:
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     ideal = expected * shells
-    found = np.diff(cumulative)
     g = np.divide(found, ideal, out=np.zeros_like(found), where=ideal > 0.0)
-    per_frame = cumulative[1:] / n_frames
+    per_frame = np.cumsum(found) / n_frames
     return PartialRDF(
         first=pair[0],
         second=pair[1],
@@ -162,10 +163,22 @@ def _normalise(
     )
 
 
+def _histogram(home: FloatArray, images: cKDTree, edges: FloatArray) -> FloatArray:
+    """Numbers of distances from the atoms in the cell to all images, per bin."""
+    reach, n_bins = float(edges[-1]), len(edges) - 1
+    counts = np.zeros(n_bins)
+    for start in range(0, len(home), _ATOMS_PER_CHUNK):
+        tree = cKDTree(home[start : start + _ATOMS_PER_CHUNK])
+        found = tree.sparse_distance_matrix(images, reach, output_type="ndarray")["v"]
+        bins = np.minimum((found * (n_bins / reach)).astype(np.intp), n_bins - 1)
+        counts += np.bincount(bins, minlength=n_bins)
+    return counts
+
+
 def _with_images(
     frame: FloatArray, box: FloatArray, reach: float, members: dict[str, NDArray[np.int_]]
-) -> tuple[dict[str, cKDTree], dict[str, cKDTree]]:
-    """Trees of the atoms in the cell, and of these with all images within reach of the cell."""
+) -> tuple[dict[str, FloatArray], dict[str, cKDTree]]:
+    """Atoms in the cell, and trees of these with all images within reach of the cell."""
     scaled = frame @ np.linalg.inv(box)
     scaled -= np.floor(scaled)
     margin = reach / _heights(box) + 1e-9
@@ -176,7 +189,7 @@ def _with_images(
         own = scaled[index]
         images = (own[None, :, :] + shifts[:, None, :]).reshape(-1, 3)
         near = ((images >= -margin) & (images <= 1.0 + margin)).all(axis=1)
-        home[name] = cKDTree(own @ box)
+        home[name] = own @ box
         ghosts[name] = cKDTree(images[near] @ box)
     return home, ghosts
 

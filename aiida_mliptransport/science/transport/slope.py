@@ -169,7 +169,9 @@ def _block_slopes(
         parts = max(1, round(n_blocks * len(run) / total))
         slopes = np.zeros(parts)
         for weight, series in zip(weights, _origin_msd(run, lags), strict=True):
-            slopes += weight * np.array([part.mean() for part in np.array_split(series, parts)])
+            bounds = np.linspace(0, len(series), parts + 1).astype(int)
+            sums = np.add.reduceat(series, bounds[:-1])
+            slopes += weight * sums / np.diff(bounds)
         values.extend(slopes)
         shares.extend([len(run) / parts] * parts)
     array, share = np.array(values), np.array(shares) / sum(shares)

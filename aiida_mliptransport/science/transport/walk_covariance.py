@@ -21,6 +21,7 @@ from aiida_mliptransport.science.transport.reference import FloatArray
 
 _MAX_WINDOWS = 1024
 _MAX_WINDOW_NUMBERS = 6_000_000
+_CHUNK_NUMBERS = 200_000
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,17 @@ def walk_moments(trajectories: Sequence[NDArray[np.floating]], window: int) -> W
         origin.extend((starts + index * (len(trajectory) + 2)).tolist())
     steps = np.concatenate(parts)
     flat = steps.reshape(len(steps), -1)
-    gram = flat @ flat.T
-    place = np.array(origin)
-    apart = np.abs(place[:, None] - place[None, :]) >= 2
+    norms = np.einsum("kf,kf->k", flat, flat)
+    near = np.diff(np.array(origin)) < 2
+    neighbours = np.einsum("kf,kf->k", flat[1:], flat[:-1])[near]
+    # Sums over all pairs, less each window with itself and less those that share an end.
+    small = flat.T @ flat if flat.shape[1] < len(flat) else flat @ flat.T
+    shared = float((small**2).sum() - (norms**2).sum() - 2.0 * (neighbours**2).sum())
+    product = norms[1:] * norms[:-1]
+    free = float(norms.sum() ** 2 - (norms**2).sum() - 2.0 * product[near].sum())
     n_max = float(n_atoms * n_axes)
-    norms = np.diag(gram)
-    shared = float((gram[apart] ** 2).mean()) if apart.any() else 0.0
-    ratio = float(np.outer(norms, norms)[apart].mean()) / shared if shared > 0.0 else n_max
+    # Too few windows to tell: rounding may leave anything.
+    ratio = free / shared if shared > 1e-12 * free > 0.0 else n_max
     per_atom = np.einsum("kac,kac->ka", steps, steps)
     spread = np.einsum("kac,kad->cd", steps, steps) / per_atom.size
     excess = float((per_atom**2).mean() - per_atom.mean() ** 2 - 2.0 * (spread**2).sum())
@@ -91,20 +96,24 @@ def msd_covariance(
     reach = longest + int(lags[0])
     offset = np.arange(-reach, reach + 1)
     result = np.zeros((len(lags), len(lags)))
-    second = lags[:, None]
-    for row, first in enumerate(lags):
+    second = lags[None, :, None]
+    rows = max(1, _CHUNK_NUMBERS // (len(lags) * len(offset)))
+    for start in range(0, len(lags), rows):
+        part = slice(start, start + rows)
+        first = lags[part, None, None]
         shared = 0.5 * (
-            msd[np.abs(first - offset)][None, :]
+            msd[np.abs(first - offset)]
             + msd[np.abs(offset + second)]
-            - msd[np.abs(offset)][None, :]
+            - msd[np.abs(offset)]
             - msd[np.abs(first - offset - second)]
         )
         overlap = np.minimum(first, offset + second) - np.maximum(0, offset)
         term = 2.0 / n_components * shared**2 + excess_per_lag * np.maximum(overlap, 0)
+        pairs = np.zeros(term.shape)
         for length in lengths:
             last = np.minimum(length - first, length - second - offset)
-            pairs = np.maximum(0, last - np.maximum(0, -offset))
-            result[row] += (pairs * term).sum(axis=1)
+            pairs += np.maximum(0, last - np.maximum(0, -offset))
+        result[part] = (pairs * term).sum(axis=-1)
     origins = np.array([sum(max(0, n - int(lag)) for n in lengths) for lag in lags], dtype=float)
     result /= np.outer(origins, origins)
     return np.asarray(0.5 * (result + result.T))
