@@ -1,0 +1,170 @@
+"""Calcfunctions that judge an iteration and, at the end, the whole campaign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+from ...science.selection import trust_levels_from_blind
+
+
+@calcfunction
+def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
+    """Return the trust levels for the next exploration from the latest force errors.
+
+    Parameters
+    ----------
+    errors
+        ``errors`` of an evaluation; its force RMSE per component (eV/Å) sets the scale.
+    parameters
+        ``low_factor`` and ``high_factor``: levels over the force RMSE per component. (The maximum
+        deviation is that of a vector, over all atoms, so it exceeds the RMSE also in a good model.)
+    """
+    settings = parameters.get_dict()
+    proposal = trust_levels_from_blind(
+        float(errors["force"]["rmse_component"]),
+        low_factor=float(settings["low_factor"]),
+        high_factor=float(settings["high_factor"]),
+        convention="component",
+    )
+    return orm.Dict(
+        {
+            "low": proposal.levels.low,
+            "high": proposal.levels.high,
+            "blind_rmse": proposal.blind_rmse,
+            "reasons": list(proposal.reasons),
+        }
+    )
+
+
+@calcfunction
+def assess_iteration(
+    iteration: orm.Int,
+    selection: orm.Dict,
+    trust_levels: orm.Dict,
+    errors: orm.Dict,
+    ledger: orm.Dict,
+    targets: orm.Dict,
+) -> orm.Dict:
+    """Return the record of one iteration: what was selected, the blind errors, the checks.
+
+    Parameters
+    ----------
+    ledger
+        ``n_training_frames``, ``n_labels_total``, ``n_candidates_labelled``, ``n_blind_labelled``,
+        ``n_failed_labels``, ``n_iterations_that_labelled``.
+    targets
+        ``max_relative_force_rmse``, ``min_share_accurate``, ``max_trust_over_rmse``,
+        ``min_labelling_iterations``.
+    """
+    force = errors["force"]
+    counts = ledger.get_dict()
+    goal = targets.get_dict()
+    rmse = float(force["rmse_component"])
+    checks = {
+        "relative_force_rmse": _at_most(float(force["relative"]), goal["max_relative_force_rmse"]),
+        "share_accurate": _at_least(selection["share_accurate"], goal["min_share_accurate"]),
+        "upper_trust_level_over_blind_rmse": _at_most(
+            trust_levels["high"] / rmse, goal["max_trust_over_rmse"]
+        ),
+        "iterations_that_labelled": _at_least(
+            counts["n_iterations_that_labelled"], goal["min_labelling_iterations"]
+        ),
+    }
+    return orm.Dict(
+        {
+            "iteration": iteration.value,
+            **counts,
+            "trust_levels": {"low": trust_levels["low"], "high": trust_levels["high"]},
+            "selection": selection.get_dict(),
+            "blind": {
+                "n_frames": errors["n_frames"],
+                "effective_size": selection["blind"]["effective_size"],
+                "force_rmse": rmse,
+                "force_rmse_error": force.get("standard_error"),
+                "force_rms": force["reference_rms"],
+                "relative": force["relative"],
+                "energy_rmse_per_atom": (errors.get_dict().get("energy") or {}).get(
+                    "rmse_per_atom_eV"
+                ),
+                "by_species": errors.get_dict().get("force_by_species"),
+            },
+            "checks": checks,
+            "converged": all(check["passed"] for check in checks.values()),
+        }
+    )
+
+
+@calcfunction
+def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> orm.Dict:
+    """Return the history of a campaign and its verdict.
+
+    Parameters
+    ----------
+    stop_reason
+        Why the loop ended.
+    targets
+        As in :func:`assess_iteration`, and ``min_production_atoms``, ``min_temperatures``,
+        ``max_relative_error_D``, ``slope_sigmas``.
+    nodes
+        ``record__<nn>``: iteration records; ``final_errors``: the blind test of the final
+        potential; ``trust_levels``: the last ones; ``observables`` where transport was run.
+    """
+    records = [nodes[key].get_dict() for key in sorted(nodes) if key.startswith("record__")]
+    goal = targets.get_dict()
+    checks: dict[str, dict[str, Any]] = {}
+    if "final_errors" in nodes:
+        force = nodes["final_errors"]["force"]
+        checks["relative_force_rmse"] = _at_most(
+            float(force["relative"]), goal["max_relative_force_rmse"]
+        )
+    if records:
+        for name in ("share_accurate", "upper_trust_level_over_blind_rmse"):
+            checks[name] = records[-1]["checks"][name]
+        checks["iterations_that_labelled"] = records[-1]["checks"]["iterations_that_labelled"]
+    if "observables" in nodes:
+        checks |= _transport_checks(nodes["observables"].get_dict(), goal)
+    return orm.Dict(
+        {
+            "iterations": records,
+            "stop_reason": stop_reason.value,
+            "checks": checks,
+            "converged": bool(checks) and all(check["passed"] for check in checks.values()),
+        }
+    )
+
+
+def _transport_checks(observables: dict[str, Any], goal: dict[str, Any]) -> dict[str, Any]:
+    points = observables["points"]
+    estimates = [d for point in points for d in point["diffusion"].values()]
+    slopes = [
+        abs(d["log_log_slope"] - 1.0) / d["log_log_slope_error"]
+        for d in estimates
+        if d["log_log_slope_error"]
+    ]
+    errors = [d["relative_error"] for d in estimates if d["resolved"]]
+    return {
+        "production_atoms": _at_least(
+            min(point["n_atoms"] for point in points), goal["min_production_atoms"]
+        ),
+        "temperatures": _at_least(
+            len({point["temperature_K"] for point in points}), goal["min_temperatures"]
+        ),
+        "unresolved_diffusion": _at_most(sum(not d["resolved"] for d in estimates), 0),
+        "log_log_slope_sigmas_from_1": _at_most(
+            max(slopes) if len(slopes) == len(estimates) else None, goal["slope_sigmas"]
+        ),
+        "relative_error_D": _at_most(max(errors) if errors else None, goal["max_relative_error_D"]),
+    }
+
+
+def _at_most(value: float | None, limit: float) -> dict[str, Any]:
+    passed = value is not None and value <= limit
+    return {"value": value, "limit": limit, "relation": "at most", "passed": passed}
+
+
+def _at_least(value: float | None, limit: float) -> dict[str, Any]:
+    passed = value is not None and value >= limit
+    return {"value": value, "limit": limit, "relation": "at least", "passed": passed}

@@ -1,0 +1,68 @@
+"""Calcfunctions that take structures out of trajectories and compare trajectories."""
+
+from __future__ import annotations
+
+import numpy as np
+from aiida import orm
+from aiida.engine import calcfunction
+from ase import Atoms
+
+from ...data.trajectory import MDTrajectoryData
+from ...science.transport.rdf import partial_rdfs, smallest_height
+
+
+@calcfunction
+def last_structure(trajectory: MDTrajectoryData) -> orm.StructureData:
+    """Return the last frame of a trajectory, wrapped into its cell."""
+    last = slice(trajectory.n_frames - 1, trajectory.n_frames)
+    atoms = Atoms(
+        numbers=trajectory.numbers,
+        positions=trajectory.positions(frames=last)[0],
+        cell=trajectory.cells[-1],
+        pbc=trajectory.pbc,
+    )
+    atoms.wrap()
+    return orm.StructureData(ase=atoms)
+
+
+@calcfunction
+def compare_rdf(bin_width_A: orm.Float, **trajectories: MDTrajectoryData) -> orm.ArrayData:
+    """Return the partial RDFs of the labeller's MD beside those of the potential's MD.
+
+    Parameters
+    ----------
+    bin_width_A
+        Å.
+    trajectories
+        Named ``labeller__<key>`` and ``potential__<key>``; those of a kind are averaged. The two
+        kinds should have cells and temperatures in common.
+
+    Returns
+    -------
+    ArrayData
+        ``<pair>_r`` (Å), ``<pair>_labeller`` and ``<pair>_dpmd`` for each pair, like ``Cl_Li``.
+    """
+    reach = 0.5 * min(
+        smallest_height(cell) for node in trajectories.values() for cell in node.cells
+    )
+    mean: dict[tuple[str, str], np.ndarray] = {}
+    radius: dict[str, np.ndarray] = {}
+    for kind in ("labeller", "potential"):
+        nodes = [trajectories[key] for key in sorted(trajectories) if key.startswith(f"{kind}__")]
+        total = sum(node.n_frames for node in nodes)
+        for node in nodes:
+            rdfs = partial_rdfs(
+                node.positions(), node.symbols, node.cells, reach, bin_width_A.value
+            )
+            for (first, second), rdf in rdfs.items():
+                pair = f"{first}_{second}"
+                radius[pair] = rdf.r
+                part = rdf.g * (node.n_frames / total)
+                mean[kind, pair] = mean.get((kind, pair), np.zeros_like(part)) + part
+    result = orm.ArrayData()
+    for pair, r in sorted(radius.items()):
+        if ("labeller", pair) in mean and ("potential", pair) in mean:
+            result.set_array(f"{pair}_r", r)
+            result.set_array(f"{pair}_labeller", mean["labeller", pair])
+            result.set_array(f"{pair}_dpmd", mean["potential", pair])
+    return result

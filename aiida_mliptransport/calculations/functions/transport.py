@@ -1,0 +1,339 @@
+"""The calcfunction that turns production trajectories into transport observables."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from aiida import orm
+from aiida.engine import calcfunction
+
+from ...data.trajectory import MDTrajectoryData
+from ...science.transport.arrhenius import ArrheniusQuantity, fit_arrhenius
+from ...science.transport.conductivity import (
+    ConductivityEstimate,
+    estimate_conductivity,
+    nernst_einstein,
+)
+from ...science.transport.diffusion import DiffusionEstimate, estimate_diffusion
+from ...science.transport.msd import msd_collective, msd_self
+from ...science.transport.rdf import partial_rdfs
+from ...science.transport.reference import (
+    ReferenceFrame,
+    remove_drift,
+    species_sums_in_frame,
+)
+
+#: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
+MAX_RDF_FRAMES = 400
+
+#: Points of a stored MSD curve, evenly spaced in log t.
+MSD_POINTS = 200
+
+
+@calcfunction
+def analyse_transport(
+    charges: orm.Dict,
+    parameters: orm.Dict,
+    estimator_version: orm.Str,
+    **trajectories: MDTrajectoryData,
+) -> dict[str, orm.Data]:
+    """Return diffusion, conductivity and Arrhenius energies of production runs.
+
+    Parameters
+    ----------
+    charges
+        Charge of each element, elementary charges.
+    parameters
+        ``reference_frame`` (``barycentric``, ``laboratory`` or ``framework:El+El``),
+        ``rdf_bin_A``.
+    estimator_version
+        Of ``science.transport``; an input, so that a cached result knows its estimator.
+    trajectories
+        ``<structure>_<T>K_replica<i>``; the replicas of a structure and temperature are joined.
+
+    Returns
+    -------
+    dict
+        ``observables`` (Dict) and ``curves`` (ArrayData).
+
+    Raises
+    ------
+    ValueError
+        If an element has no charge, or a trajectory no species displacements.
+    """
+    settings = parameters.get_dict()
+    frame = _reference_frame(settings["reference_frame"])
+    charge = {str(name): float(value) for name, value in charges.get_dict().items()}
+    groups: dict[str, list[MDTrajectoryData]] = {}
+    for key in sorted(trajectories):
+        groups.setdefault(re.sub(r"_replica\d+$", "", key), []).append(trajectories[key])
+    curves = orm.ArrayData()
+    points = []
+    for name, nodes in groups.items():
+        _check_charges(name, nodes[0], charge)
+        points.append(_analyse_point(name, nodes, charge, frame, settings, curves))
+    arrhenius = {
+        structure: _arrhenius([p for p in points if p["structure"] == structure])
+        for structure in sorted({p["structure"] for p in points})
+    }
+    observables = {
+        "estimator_version": estimator_version.value,
+        "reference_frame": frame.label,
+        "charges": charge,
+        "points": points,
+        # One structure is the rule; several keep theirs apart.
+        "arrhenius": next(iter(arrhenius.values())) if len(arrhenius) == 1 else {},
+        "arrhenius_by_structure": arrhenius,
+    }
+    return {"observables": orm.Dict(observables), "curves": curves}
+
+
+def _reference_frame(name: str) -> ReferenceFrame:
+    kind, _, species = name.partition(":")
+    return ReferenceFrame(kind, tuple(filter(None, species.split("+"))))  # type: ignore[arg-type]
+
+
+def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float]) -> None:
+    missing = [element for element in node.elements if element not in charges]
+    if missing:
+        raise ValueError(
+            f"charges {charges} lack {missing} of {name!r}; charges are never guessed, give them"
+        )
+    if node.species is None:
+        raise ValueError(
+            f"trajectory {name!r} has no species displacements; run it with a species_stride"
+        )
+
+
+def _analyse_point(
+    name: str,
+    nodes: list[MDTrajectoryData],
+    charges: dict[str, float],
+    frame: ReferenceFrame,
+    settings: dict[str, Any],
+    curves: orm.ArrayData,
+) -> dict[str, Any]:
+    first = nodes[0]
+    symbols = first.symbols
+    counts = dict(Counter(symbols))
+    masses = dict(zip(symbols, first.masses.tolist(), strict=True))
+    temperature = float(first.info["temperature_K"])
+    volume = float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
+    dt = _spacing(first.times_ps)
+    runs = [remove_drift(n.positions(), symbols, frame, n.masses) for n in nodes]
+    diffusion = {}
+    for element in first.elements:
+        members = np.flatnonzero(np.array(symbols) == element)
+        own = [run[:, members] for run in runs]
+        diffusion[element] = estimate_diffusion(own, dt)
+        lag, msd = _thinned(np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0))
+        curves.set_array(_array_name(f"{name}_time_ps"), lag * dt)
+        curves.set_array(_array_name(f"{name}_msd_{element}"), msd)
+    names = first.species["names"] if first.species else []
+    sums = [_species_sums(node, names, counts, frame, masses) for node in nodes]
+    fine = _spacing(first.species["times_ps"]) if first.species else dt
+    sigma = estimate_conductivity(
+        sums,
+        names,
+        {element: charges[element] for element in names},
+        counts,
+        volume,
+        temperature,
+        fine,
+        frame,
+        diffusion if all(d.resolved for d in diffusion.values()) else None,
+    )
+    z = np.array([charges[element] for element in names])
+    collective = np.mean(
+        [np.einsum("tijk,i,j->t", msd_collective(s), z, z) for s in _equal(sums)], axis=0
+    )
+    lag, msd = _thinned(collective)
+    curves.set_array(_array_name(f"{name}_charge_time_ps"), lag * fine)
+    curves.set_array(_array_name(f"{name}_msd_charge"), msd / sum(counts.values()))
+    _store_rdfs(name, first, settings["rdf_bin_A"], curves)
+    return {
+        "name": name,
+        "structure": name.rsplit("_", 1)[0],
+        "temperature_K": temperature,
+        "mean_temperature_K": _mean_temperature(nodes),
+        "n_atoms": first.n_atoms,
+        "counts": counts,
+        "volume_A3": volume,
+        "length_ps": float(sum(n.times_ps[-1] - n.times_ps[0] for n in nodes)),
+        "n_trajectories": len(nodes),
+        "diffusion": {el: _diffusion_record(d) for el, d in diffusion.items()},
+        "conductivity": _conductivity_record(sigma, diffusion, charges, counts),
+        "max_force_deviation": _deviation_record(nodes),
+    }
+
+
+def _array_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def _spacing(times: np.ndarray) -> float:
+    steps = np.diff(times)
+    if len(steps) == 0 or not np.allclose(steps, steps[0], rtol=1e-6):
+        raise ValueError("frames are not evenly spaced in time; the MSD needs one stride")
+    return float(steps.mean())
+
+
+def _equal(series: list[np.ndarray]) -> list[np.ndarray]:
+    """Cut series to the shortest, so that their MSDs can be averaged for a plot."""
+    length = min(len(s) for s in series)
+    return [s[:length] for s in series]
+
+
+def _thinned(msd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return lags and values evenly spaced in log t, up to half of the length."""
+    last = max(2, len(msd) // 2)
+    lags = np.unique(np.geomspace(1, last, MSD_POINTS).astype(int))
+    return lags, msd[lags]
+
+
+def _species_sums(
+    node: MDTrajectoryData,
+    names: list[str],
+    counts: dict[str, int],
+    frame: ReferenceFrame,
+    masses: dict[str, float],
+) -> np.ndarray:
+    data = node.species
+    if data is None or list(data["names"]) != list(names):
+        raise ValueError("trajectories of one point have different species; run them anew")
+    weights = np.array([counts[element] for element in names])[None, :, None]
+    return species_sums_in_frame(data["displacements"] * weights, names, counts, frame, masses)
+
+
+def _mean_temperature(nodes: list[MDTrajectoryData]) -> float | None:
+    values = [n.thermo["temperature_K"].mean() for n in nodes if "temperature_K" in n.thermo]
+    return float(np.mean(values)) if values else None
+
+
+def _deviation_record(nodes: list[MDTrajectoryData]) -> dict[str, float] | None:
+    """Say how far the committee disagreed in production: extrapolation shows here first."""
+    values = [n.deviations["max_force"] for n in nodes if n.deviations is not None]
+    if not values:
+        return None
+    joined = np.concatenate(values)
+    return {
+        "median_eV_A": float(np.median(joined)),
+        "quantile_99_eV_A": float(np.quantile(joined, 0.99)),
+        "largest_eV_A": float(joined.max()),
+    }
+
+
+def _store_rdfs(name: str, node: MDTrajectoryData, width: float, curves: orm.ArrayData) -> None:
+    stride = max(1, node.n_frames // MAX_RDF_FRAMES)
+    frames = slice(None, None, stride)
+    rdfs = partial_rdfs(
+        node.positions(frames=frames), node.symbols, node.cells[frames], bin_width=width
+    )
+    for (first, second), rdf in rdfs.items():
+        curves.set_array(_array_name(f"{name}_rdf_r"), rdf.r)
+        curves.set_array(_array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
+
+
+def _diffusion_record(estimate: DiffusionEstimate) -> dict[str, Any]:
+    interval = estimate.interval() if estimate.resolved else None
+    return {
+        "D_cm2_s": estimate.diffusion_cm2_s,
+        "standard_error": estimate.standard_error_cm2_s,
+        "relative_error": estimate.relative_error,
+        "interval_95": list(interval) if interval else None,
+        "log_log_slope": estimate.log_log_slope,
+        "log_log_slope_error": estimate.log_log_slope_error,
+        "fit_window_ps": list(estimate.fit_window_ps),
+        "offset_A2": estimate.offset_angstrom2,
+        "n_independent": estimate.n_independent,
+        "block_error": estimate.block_error_cm2_s,
+        "resolved": estimate.resolved,
+        "reason": estimate.reason,
+        "needed_length_ps": estimate.needed_length_ps,
+        "upper_bound_cm2_s": estimate.upper_bound_cm2_s,
+        "warning": estimate.warning,
+        "method": estimate.method,
+    }
+
+
+def _conductivity_record(
+    estimate: ConductivityEstimate,
+    diffusion: dict[str, DiffusionEstimate],
+    charges: dict[str, float],
+    counts: dict[str, int],
+) -> dict[str, Any]:
+    # σ_NE needs the self-diffusion only, so it may be known where the collective one is not.
+    free = estimate.nernst_einstein
+    if free is None and all(d.resolved for d in diffusion.values()):
+        free = nernst_einstein(
+            diffusion, charges, counts, estimate.volume_angstrom3, estimate.temperature_K
+        )
+    interval = estimate.interval() if estimate.resolved else None
+    return {
+        "sigma_mS_cm": estimate.sigma_mS_cm,
+        "standard_error": estimate.standard_error_mS_cm,
+        "relative_error": estimate.relative_error,
+        "interval_95": list(interval) if interval else None,
+        "sigma_NE_mS_cm": free.sigma_mS_cm if free else None,
+        "sigma_NE_error": free.standard_error_mS_cm if free else None,
+        "haven_ratio": estimate.haven_ratio,
+        "haven_ratio_error": estimate.haven_ratio_error,
+        "haven_convention": estimate.haven_convention,
+        "transference": estimate.transference,
+        "transference_error": estimate.transference_error,
+        "log_log_slope": estimate.log_log_slope,
+        "log_log_slope_error": estimate.log_log_slope_error,
+        "fit_window_ps": list(estimate.fit_window_ps),
+        "n_independent": estimate.n_independent,
+        "resolved": estimate.resolved,
+        "reason": estimate.reason,
+        "needed_length_ps": estimate.needed_length_ps,
+        "warning": estimate.warning,
+        "method": estimate.method,
+    }
+
+
+def _arrhenius(points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Fit what is resolved at three or more temperatures; say so where it is not."""
+    fits: dict[str, Any] = {}
+    for element in points[0]["diffusion"]:
+        fits[f"D_{element}"] = _fit(
+            [(p["temperature_K"], p["diffusion"][element], "D_cm2_s") for p in points], "D"
+        )
+    fits["sigma_T"] = _fit(
+        [(p["temperature_K"], p["conductivity"], "sigma_mS_cm") for p in points], "sigmaT"
+    )
+    fits["sigma"] = _fit(
+        [(p["temperature_K"], p["conductivity"], "sigma_mS_cm") for p in points], "sigma"
+    )
+    return fits
+
+
+def _fit(
+    rows: list[tuple[float, dict[str, Any], str]], quantity: ArrheniusQuantity
+) -> dict[str, Any]:
+    good = [(t, record[key], record["standard_error"]) for t, record, key in rows if
+            record["resolved"]]  # fmt: skip
+    if len({t for t, _, _ in good}) < 3:
+        return {
+            "Ea_eV": None,
+            "reason": f"resolved at {len(good)} of {len(rows)} temperatures, expected 3 or more",
+        }
+    temperatures, values, errors = zip(*good, strict=True)
+    fit = fit_arrhenius(temperatures, values, errors, quantity)
+    return {
+        "Ea_eV": fit.activation_energy_eV,
+        "Ea_error_eV": fit.activation_energy_error_eV,
+        "ln_prefactor": fit.ln_prefactor,
+        "ln_prefactor_error": fit.ln_prefactor_error,
+        "prefactor": fit.prefactor,
+        "prefactor_unit": fit.prefactor_unit,
+        "covariance": [list(row) for row in fit.covariance],
+        "reduced_chi_square": fit.reduced_chi_square,
+        "temperatures_K": list(fit.temperatures_K),
+        "warning": fit.warning,
+        "reason": "",
+    }
