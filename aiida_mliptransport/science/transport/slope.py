@@ -199,7 +199,8 @@ def _verdict(window: LagWindow, slope: float, error: float, settings: SlopeSetti
     if not window.diffusive:
         return (
             "no lag window up to a tenth of the trajectory is diffusive (log–log slope "
-            f"{window.beta:.2f} ± {window.beta_error:.2f} in the last one tried)"
+            f"{window.beta:.2f} ± {window.beta_error:.2f}, probability of a straight line "
+            f"{window.probability:.2g} in the last one tried)"
         )
     if slope < settings.min_signal * error:
         return f"the slope {slope:.3g} ± {error:.3g} Å²/ps cannot be told from zero"
