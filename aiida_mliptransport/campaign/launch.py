@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .overrides import builder_overrides
 from .schema import Campaign
 from .source import CampaignError
 from .structures import build_structures, check_structures
@@ -167,7 +168,7 @@ def build(campaign: Campaign) -> Any:
             seed=campaign.seed,
             max_concurrent=campaign.max_concurrent,
             protocol=campaign.protocol,
-            overrides=campaign.overrides() or None,
+            overrides=builder_overrides(campaign) or None,
             options=campaign.resources.options() or None,
         )
     except ProtocolError as error:

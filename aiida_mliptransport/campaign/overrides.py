@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from ..workflows.protocols import ProtocolError, load_protocol
 from .schema import Campaign
 from .source import CampaignError, did_you_mean
 
-#: Protocol file with the sections that steer the loop itself.
-LOOP_PROTOCOL = "active_learning"
+#: Sections of ``active_learning.yaml``, which steer the loop itself.
+LOOP_STAGES = ("selection", "targets", "budget", "training")
+
+
+def protocol_place(stage: str, engine: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the protocol file that knows a stage, and the section in it.
+
+    CP2K has one file for MD and labels; the other engines share ``aimd.yaml`` and ``label.yaml``.
+    """
+    if engine == "cp2k" and stage in ("aimd", "label"):
+        return "cp2k", ("aimd",) if stage == "aimd" else ()
+    if stage in LOOP_STAGES:
+        return "active_learning", (stage,)
+    return stage, ()
 
 
 def protocol_values(
@@ -20,57 +31,63 @@ def protocol_values(
     engine: str | None,
     protocol: str,
     overrides: Mapping[str, Any] | None = None,
-) -> dict[str, Any] | None:
-    """Return the values of one stage, or None if no protocol file knows the stage.
-
-    ``aimd`` and ``label`` have one file per engine (``label_cp2k.yaml``) or one for all;
-    ``selection`` and ``convergence`` are sections of ``active_learning.yaml``.
+) -> dict[str, Any]:
+    """Return the values of one stage with overrides.
 
     Raises
     ------
     ProtocolError
         If the overrides name a key that the protocol does not have.
     """
-    folder = files(load_protocol.__module__)
-    for name in (f"{stage}_{engine}", f"{engine}_{stage}", stage):
-        if folder.joinpath(f"{name}.yaml").is_file():
-            return load_protocol(name, protocol, overrides)
-    if not folder.joinpath(f"{LOOP_PROTOCOL}.yaml").is_file():
-        return None
-    loop = load_protocol(LOOP_PROTOCOL, protocol)
-    if stage not in loop:
-        return None
-    nested = {stage: overrides} if overrides else None
-    values: dict[str, Any] = load_protocol(LOOP_PROTOCOL, protocol, nested)[stage]
+    name, section = protocol_place(stage, engine)
+    values = load_protocol(name, protocol, nested(section, overrides or {}))
+    for key in section:
+        values = values[key]
     return values
+
+
+def builder_overrides(campaign: Campaign) -> dict[str, dict[str, Any]]:
+    """Return the overrides as the builders take them: those of ``aimd`` by the file's layout."""
+    found = campaign.overrides()
+    if "aimd" in found:
+        found["aimd"] = nested(protocol_place("aimd", campaign.engine)[1], found["aimd"])
+    return found
+
+
+def nested(section: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` below the keys of ``section``."""
+    result = dict(values)
+    for key in reversed(section):
+        result = {key: result}
+    return result
 
 
 def check_overrides(campaign: Campaign) -> None:
     """Raise `CampaignError` for every override that the protocol does not have."""
     problems = []
     for stage, overrides in campaign.overrides().items():
+        name, section = protocol_place(stage, campaign.engine)
         try:
-            values = protocol_values(stage, campaign.engine, campaign.protocol, overrides)
+            load_protocol(name, campaign.protocol, nested(section, overrides))
         except ProtocolError as error:
-            problems.append(_explain(campaign, stage, error))
-            continue
-        if values is None:
-            problems.append(
-                str(campaign.source.error((stage,), "has no protocol file; leave it out"))
-            )
+            problems.append(_explain(campaign, stage, (name, *section), error))
+    if campaign.cp2k:
+        try:
+            load_protocol("cp2k", campaign.protocol, {"settings": campaign.cp2k})
+        except ProtocolError as error:
+            problems.append(_explain(campaign, "cp2k", ("cp2k", "settings"), error))
     if problems:
         raise CampaignError("\n".join(problems))
 
 
-def _explain(campaign: Campaign, stage: str, error: ProtocolError) -> str:
+def _explain(campaign: Campaign, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:
     match = re.search(r"unknown key '([^']+)' .*one of \[(.*)\]", str(error))
     if match is None:
         return str(campaign.source.error((stage,), f"does not fit the protocol: {error}"))
-    keys = match.group(1).split(".")
-    # The message's path starts with the name of the protocol file.
-    keys = [stage, *keys[1:]] if keys[:2] != [LOOP_PROTOCOL, stage] else keys[1:]
+    # The message's path starts with the protocol file and the section in it.
+    keys = (stage, *match.group(1).split(".")[len(place) :])
     known = re.findall(r"'([^']+)'", match.group(2))
-    if keys[:-1] == ["transport"]:
+    if keys[:-1] == ("transport",):
         known += ["structures", "temperatures_K"]
     message = f"is not a known key{did_you_mean(keys[-1], known)}; expected one of {known}"
-    return str(campaign.source.error(tuple(keys), message))
+    return str(campaign.source.error(keys, message))

@@ -99,12 +99,9 @@ class _Numbers:
         self.overrides = campaign.overrides()
 
     def of(self, stage: str) -> Mapping[str, Any]:
-        values = protocol_values(
+        return protocol_values(
             stage, self.campaign.engine, self.campaign.protocol, self.overrides.get(stage)
         )
-        if values is None:
-            raise CampaignError(f"no protocol file has the stage {stage!r}; the plan needs it")
-        return values
 
     def get(self, stage: str, *keys: str) -> Any:
         value: Any = self.of(stage)
@@ -126,8 +123,6 @@ def _label_rate(campaign: Campaign, rates: Mapping[str, Any]) -> float:
 def _initial(
     campaign: Campaign, numbers: _Numbers, sizes: list[int], rates: Mapping[str, Any]
 ) -> list[PlanRow]:
-    if campaign.engine == "teacher":
-        return []
     runs, steps = int(numbers.get("aimd", "runs")), int(numbers.get("aimd", "parameters", "steps"))
     per_size = len(campaign.temperatures_K) * runs
     jobs = len(sizes) * per_size
@@ -147,8 +142,12 @@ def _iterations(
     committee = int(numbers.get("train", "committee_size"))
     training_steps = int(numbers.get("train", "parameters", "training", "numb_steps"))
     replicas = int(numbers.get("explore", "replicas"))
-    md_steps = int(numbers.get("explore", "parameters", "steps"))
-    batch = int(numbers.get("label", "batch_size"))
+    md = numbers.get("explore", "parameters")
+    md_steps = int(md["steps"]) + int(md.get("equilibration_steps", 0))
+    label = numbers.of("label")
+    # A section of the engine replaces what all engines share.
+    own = label.get(str(campaign.engine)) or {}
+    batch = int(own.get("batch_size", numbers.get("label", "batch_size")))
     selection = numbers.of("selection")
     candidates, blind = int(selection["n_candidates"]), int(selection["n_blind"])
     labels = min(iterations * (candidates + blind), max_labels)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aiida_mliptransport.campaign.overrides import builder_overrides
 from aiida_mliptransport.campaign.schema import load_campaign
 from aiida_mliptransport.campaign.source import CampaignError
 
@@ -135,6 +136,20 @@ def test_a_file_that_is_no_campaign_is_refused_with_its_line(tmp_path, text, exp
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CampaignError, match=r"nowhere\.yaml cannot be read"):
         load_campaign(tmp_path / "nowhere.yaml")
+
+
+def test_overrides_of_cp2k_are_checked_against_its_own_file(write):
+    campaign = load_campaign(write(("seed: 3", "seed: 3\naimd: {runs: 3}")), engine="cp2k")
+    assert builder_overrides(campaign)["aimd"] == {"aimd": {"runs": 3}}
+    with pytest.raises(CampaignError, match=r"line 7: aimd\.rums .*did you mean 'runs'"):
+        load_campaign(write(("seed: 3", "seed: 3\naimd: {rums: 3}")), engine="cp2k")
+    with pytest.raises(CampaignError, match=r"line 5: cp2k\.cutof_Ry .*did you mean 'cutoff_Ry'"):
+        load_campaign(write(("cp2k: {}", "cp2k: {cutof_Ry: 300}")))
+
+
+def test_overrides_of_ase_are_passed_as_they_are(write):
+    campaign = load_campaign(write(("seed: 3", "seed: 3\naimd: {runs: 3}")))
+    assert builder_overrides(campaign)["aimd"] == {"runs": 3}
 
 
 def test_a_teacher_is_a_node_or_typed_parameters_but_not_both(write):
