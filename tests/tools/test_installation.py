@@ -1,0 +1,101 @@
+"""Setup finds programs, makes codes once, and keeps what is there."""
+
+from __future__ import annotations
+
+import pytest
+from aiida import orm
+
+from aiida_mliptransport.campaign.source import CampaignError
+from aiida_mliptransport.tools import installation
+from aiida_mliptransport.tools.installation import (
+    find_program,
+    missing,
+    setup_from_file,
+    setup_localhost,
+)
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A PATH with ``dp`` and CP2K under its usual other name, and a Python beside nothing."""
+    for name in ("dp", "cp2k.psmp"):
+        path = tmp_path / name
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(installation.sys, "executable", str(tmp_path / "elsewhere" / "python3"))
+    return tmp_path
+
+
+def test_a_program_beside_the_interpreter_comes_before_the_path(programs):
+    beside = programs / "elsewhere" / "dp"
+    beside.parent.mkdir()
+    assert find_program("dp") == str(programs / "dp")
+    beside.write_text("#!/bin/sh\n")
+    assert find_program("dp") == str(beside)
+
+
+def test_other_names_of_a_program_are_found(programs):
+    assert find_program("cp2k") == str(programs / "cp2k.psmp")
+
+
+def test_setup_makes_what_it_finds_and_names_what_it_does_not(aiida_profile_clean, programs):
+    done = {entry.what: entry for entry in setup_localhost(str(programs / "run"))}
+    assert done["computer localhost"].action == "made"
+    assert done["dp@localhost"].action == "made"
+    assert done["lmp"].action == "missing"
+    assert "pip install" in done["lmp"].detail
+    assert missing(list(done.values())) == ["lmp"]
+    code = orm.load_code("cp2k@localhost")
+    assert code.with_mpi is False
+    assert code.computer.is_configured
+    assert code.computer.get_minimum_job_poll_interval() <= 1.0
+    assert code.computer.get_configuration()["safe_interval"] == 0.0
+
+
+def test_a_second_setup_changes_nothing(aiida_profile_clean, programs):
+    setup_localhost(str(programs / "run"))
+    before = orm.QueryBuilder().append(orm.InstalledCode).count()
+    done = setup_localhost(str(programs / "run"))
+    assert {entry.action for entry in done} == {"kept", "missing"}
+    assert orm.QueryBuilder().append(orm.InstalledCode).count() == before
+
+
+def test_a_code_that_points_elsewhere_is_kept_and_told(aiida_profile_clean, programs):
+    setup_localhost(str(programs / "run"))
+    beside = programs / "elsewhere" / "dp"
+    beside.parent.mkdir()
+    beside.write_text("#!/bin/sh\n")
+    done = {entry.what: entry for entry in setup_localhost()}
+    assert f"found {beside}" in done["dp@localhost"].detail
+    assert "verdi code relabel dp@localhost dp-old" in done["dp@localhost"].detail
+
+
+def test_a_file_makes_computers_and_codes(aiida_profile_clean, tmp_path):
+    path = tmp_path / "codes.yaml"
+    path.write_text(
+        "computers:\n"
+        "  near: {hostname: localhost, transport: core.local, scheduler: core.direct, "
+        "work_dir: /tmp/near, configure: {safe_interval: 0.0}}\n"
+        "codes:\n"
+        "  dp: {computer: near, executable: /opt/dp, prepend_text: module load deepmd}\n"
+    )
+    assert [entry.action for entry in setup_from_file(path)] == ["made", "made"]
+    assert orm.load_code("dp@near").prepend_text == "module load deepmd"
+    assert [entry.action for entry in setup_from_file(path)] == ["kept", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("codes:\n  dp: {computer: far, executable: /opt/dp}\n", "line 2: codes.dp.computer"),
+        ("codes:\n  dp: {executable: dp}\n", "expected a full path"),
+        ("codes:\n  dp: {executabel: /opt/dp}\n", "did you mean 'executable'"),
+        ("computers: {}\n", "codes is missing"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(aiida_profile_clean, tmp_path, text, expected):
+    path = tmp_path / "codes.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignError, match=expected):
+        setup_from_file(path)
