@@ -1,0 +1,148 @@
+"""Commands that launch a campaign, watch it, and ask it to end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import duration, load_process, load_profile, print_table
+
+if TYPE_CHECKING:
+    from ..campaign.schema import Campaign
+    from ..tools.progress import Progress
+
+
+@click.command()
+@click.argument("campaign_file", type=click.Path(), metavar="CAMPAIGN.yaml")
+@click.option("--dry-run", is_flag=True, help="Check everything, print the jobs, submit nothing.")
+@click.option(
+    "--engine",
+    type=click.Choice(["ase", "cp2k", "teacher"]),
+    help="Label engine, in place of the one in the file.",
+)
+@click.option("--wait", is_flag=True, help="Return when the campaign has ended.")
+@click.option("--follow", "follow_", is_flag=True, help="Show progress until it has ended.")
+@click.pass_context
+def launch(
+    ctx: click.Context,
+    campaign_file: str,
+    dry_run: bool,
+    engine: str | None,
+    wait: bool,
+    follow_: bool,
+) -> None:
+    """Check a campaign file and submit it to the daemon.
+
+    \b
+    Examples:
+      aiida-mliptransport launch campaign.yaml --dry-run
+      aiida-mliptransport launch campaign.yaml --engine cp2k --follow
+    """
+    from ..campaign.schema import load_campaign
+
+    campaign = load_campaign(campaign_file, engine=engine)
+    if dry_run:
+        _dry_run(ctx, campaign)
+        return
+    load_profile(ctx)
+    from ..campaign.launch import launch as submit_campaign
+
+    node = submit_campaign(campaign)
+    click.echo(f"campaign {campaign.name!r} is process {node.pk}")
+    if follow_ or wait:
+        _end(_watch(node.pk, quiet=not follow_))
+    else:
+        click.echo(f"watch it with: aiida-mliptransport status {node.pk} --follow")
+
+
+@click.command()
+@click.argument("process", metavar="PK")
+@click.option("--follow", "follow_", is_flag=True, help="Go on until the process ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
+@click.pass_context
+def status(ctx: click.Context, process: str, follow_: bool, as_json: bool) -> None:
+    """Show where a campaign stands: iterations, errors, labels, jobs.
+
+    \b
+    Examples:
+      aiida-mliptransport status 1234
+      aiida-mliptransport status 1234 --follow
+    """
+    load_profile(ctx)
+    node = load_process(process)
+    from ..tools.progress import read_progress
+    from .progress import follow, show
+
+    if as_json:
+        import json
+
+        click.echo(json.dumps(read_progress(node.pk).as_dict(), indent=2))
+    elif follow_:
+        follow(node.pk, read_progress)
+    else:
+        show(read_progress(node.pk))
+
+
+@click.command()
+@click.argument("process", metavar="PK")
+@click.pass_context
+def finish(ctx: click.Context, process: str) -> None:
+    """Ask a running campaign to end after this iteration with what there is.
+
+    The final training and the transport stage still run.
+
+    \b
+    Example:
+      aiida-mliptransport finish 1234
+    """
+    load_profile(ctx)
+    node = load_process(process)
+    from ..campaign.launch import request_finish
+
+    request_finish(node)
+    click.echo(f"process {node.pk} will end after its present iteration with what there is")
+
+
+def _dry_run(ctx: click.Context, campaign: Campaign) -> None:
+    from ..campaign.launch import load_codes, needed_codes
+    from ..campaign.planning import plan
+
+    result = plan(campaign)
+    print_table(
+        ("stage", "jobs", "work", "core-hours (about)"),
+        [(row.stage, row.n_jobs, row.work, row.core_hours) for row in result.rows],
+        title=f"{campaign.name}: protocol {campaign.protocol}, engine {campaign.engine}",
+    )
+    click.echo(
+        f"at most {result.n_jobs} jobs, {result.max_labels} labels and {result.max_iterations} "
+        f"iterations; about {result.core_hours:.3g} core-hours, "
+        f"{duration(3600 * result.wall_hours)} with {campaign.max_concurrent} jobs at a time"
+    )
+    load_profile(ctx)
+    load_codes(campaign)
+    click.echo(f"codes: {', '.join(needed_codes(campaign).values())}; nothing was submitted")
+
+
+def _watch(pk: int, quiet: bool) -> Progress:
+    from ..tools.progress import read_progress
+    from .progress import POLL_SECONDS, follow
+
+    if not quiet:
+        return follow(pk, read_progress)
+    import time
+
+    while not (progress := read_progress(pk)).ended:
+        time.sleep(POLL_SECONDS)
+    return progress
+
+
+def _end(progress: Progress) -> None:
+    """Exit with 0 for a campaign that ended with results, also when it did not converge."""
+    from .progress import headline
+
+    budget_spent = progress.exit_status is not None and 400 <= progress.exit_status < 500
+    if progress.state == "finished" and (not progress.exit_status or budget_spent):
+        click.echo(headline(progress))
+        return
+    raise click.ClickException(f"{headline(progress)}; see `verdi process report {progress.pk}`")
