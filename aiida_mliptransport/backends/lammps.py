@@ -22,7 +22,7 @@ class _Parameters(BaseModel):
 
 
 class BornMayerHugginsPair(_Parameters):
-    """A exp((σ − r)/ρ) − C/r⁶ − D/r⁸, in eV with r in Å."""
+    """A exp((σ − r)/ρ) − C/r⁶ − D/r⁸ less its value at the cutoff, in eV with r in Å."""
 
     A_eV: NotNegative
     rho_A: Positive
@@ -179,7 +179,8 @@ class LammpsBackend(Backend):
             for i, j, lj in _typed_pairs(potential.pairs, elements):
                 lines.append(f"pair_coeff {i} {j} {lj.epsilon_eV!r} {lj.sigma_A!r}")
             return LammpsPair(lines=tuple(lines))
-        lines = [f"pair_style born/coul/long {cutoff}"]
+        # Without the shift every pair that crosses the cutoff changes the total energy.
+        lines = [f"pair_style born/coul/long {cutoff}", "pair_modify shift yes"]
         for i, j, p in _typed_pairs(potential.pairs, elements):
             # LAMMPS adds D/r⁸ where Tosi and Fumi subtract it.
             numbers = (p.A_eV, p.rho_A, p.sigma_A, p.C_eV_A6, -p.D_eV_A8)

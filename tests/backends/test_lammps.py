@@ -30,17 +30,17 @@ def test_the_published_licl_parameters_reach_the_script_in_ev_and_angstrom():
     assert pair.lines[0] == "pair_style born/coul/long 8.0"
     assert pair.lines[-1] == "kspace_style pppm 1e-05"
     assert pair.charges == {"Li": 1.0, "Cl": -1.0}
-    numbers = [float(x) for x in pair.lines[2].split()[1:]]
+    numbers = [float(x) for x in pair.lines[3].split()[1:]]
     # Tabulated in eV and Å: A = 0.2901, ρ = 0.342, σ = 2.401, C = 1.2483, and D with LAMMPS' sign.
     assert numbers == pytest.approx([1, 2, 0.29007, 0.342, 2.401, 1.24830, -1.49796], rel=1e-4)
-    chlorine = [float(x) for x in pair.lines[3].split()[1:]]
+    chlorine = [float(x) for x in pair.lines[4].split()[1:]]
     assert chlorine == pytest.approx([2, 2, 0.158222, 0.342, 3.170, 69.2808, -139.1857], rel=1e-5)
 
 
 def test_types_follow_the_order_of_the_data_file_not_of_the_potential():
     pair = LammpsBackend().lammps_pair([spec(tosi_fumi_licl())], ["Cl", "Li"])
-    assert pair.lines[1].startswith("pair_coeff 1 1 0.158")
-    assert pair.lines[3].startswith("pair_coeff 2 2 0.421")
+    assert pair.lines[2].startswith("pair_coeff 1 1 0.158")
+    assert pair.lines[4].startswith("pair_coeff 2 2 0.421")
 
 
 def test_argon_has_the_parameters_of_rahman():
