@@ -79,9 +79,7 @@ class PotentialData(orm.Data):
             }
         )
 
-    @property
-    def backend(self) -> str:
-        return str(self.base.attributes.get("backend"))
+    # No property ``backend``: AiiDA's own Node.backend is the storage. Use ``spec().backend``.
 
     @property
     def framework_version(self) -> str:
@@ -132,7 +130,7 @@ class PotentialData(orm.Data):
                 f"{SCHEMA_VERSION}; upgrade aiida-mliptransport"
             )
         return PotentialSpec(
-            backend=self.backend,
+            backend=str(self.base.attributes.get("backend")),
             type_map=tuple(self.type_map),
             cutoff=self.cutoff,
             files=dict(files if files is not None else self.files),
