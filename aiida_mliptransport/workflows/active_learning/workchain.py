@@ -1,0 +1,546 @@
+"""The parent loop: train, explore, select, label, test blind, until the error targets are met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ProcessBuilder, ToContext, if_, while_
+
+from ...calculations.evaluate import EvaluateCalculation
+from ...calculations.functions.assessment import (
+    assess_iteration,
+    collect_history,
+    propose_trust_levels,
+)
+from ...calculations.functions.frames import merge_frames
+from ...calculations.functions.selection import select_frames
+from ...calculations.functions.trajectories import compare_rdf, last_structure
+from ...data.frames import FrameSetData
+from ..explore import ExploreWorkChain
+from ..naming import derived_seed
+from ..submission import SubmitOnceWorkChain
+from ..train import TrainWorkChain
+from ..transport import TransportWorkChain
+from .ports import (
+    AIMD_ENGINES,
+    LABEL_ENGINES,
+    define_exit_codes,
+    define_inputs,
+    define_outputs,
+    engine_of,
+)
+
+#: Extra on the process node with which ``aiida-mliptransport finish`` asks the loop to end.
+FINISH_EXTRA = "mliptransport_finish"
+
+#: A training takes one node per iteration; above this many they are merged first, because a
+#: process with hundreds of Data inputs blocks its worker.
+MAX_FRAME_NODES = 50
+
+
+class ActiveLearningWorkChain(SubmitOnceWorkChain):
+    """From structures and a labeller to a potential whose errors on unseen MD are known."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        super().define(spec)
+        define_inputs(spec)
+        define_outputs(spec)
+        define_exit_codes(spec)
+        spec.outline(
+            cls.setup,
+            if_(cls.should_run_aimd)(cls.run_aimd, cls.inspect_aimd),
+            cls.prepare_structures,
+            while_(cls.should_iterate)(
+                cls.train_committee,
+                cls.explore,
+                cls.set_trust_levels,
+                cls.select,
+                cls.label,
+                cls.inspect_labels,
+                cls.test_blind,
+                cls.assess,
+            ),
+            cls.train_final,
+            cls.test_final,
+            cls.compare_with_labeller,
+            if_(cls.should_run_transport)(cls.run_transport, cls.inspect_transport),
+            cls.results,
+        )
+
+    @classmethod
+    def get_builder_from_protocol(cls, *args: Any, **kwargs: Any) -> ProcessBuilder:
+        """Return a builder with the inputs of a protocol; see :func:`.builder.build`."""
+        from .builder import build
+
+        return build(cls, *args, **kwargs)
+
+    def setup(self) -> None:
+        """Set the counters of the loop."""
+        self.ctx.iteration = 0
+        self.ctx.labelled_iterations = 0
+        self.ctx.labels = 0
+        self.ctx.stop_reason = ""
+        self.ctx.exit_code = None
+        self.ctx.frames = dict(self.inputs.get("initial_frames", {}))
+        self.ctx.blind = {}
+        self.ctx.committee = {}
+        self.ctx.records = {}
+        self.ctx.errors = None
+        self.ctx.trust = None
+
+    def should_run_aimd(self) -> bool:
+        return engine_of(self.inputs.get("aimd", {})) is not None
+
+    def run_aimd(self) -> Any:
+        """Run the labeller's own MD for the first frames."""
+        engine = engine_of(self.inputs.aimd)
+        process = AIMD_ENGINES[engine]
+        node = self.submit_once(
+            "aimd",
+            process,
+            {
+                **self.exposed_inputs(process, f"aimd.{engine}", agglomerate=False),
+                "structures": self.inputs.structures,
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        self.report(f"first frames by {node.process_label}<{node.pk}>")
+        return ToContext(aimd=node)
+
+    def inspect_aimd(self) -> Any:
+        """Take the first frames, or stop: without them there is nothing to train on."""
+        if "frames" not in self.ctx.aimd.outputs:
+            return self.exit_codes.ERROR_INITIAL_MD_FAILED.format(
+                reason=self.ctx.aimd.exit_message or self.ctx.aimd.process_state.value
+            )
+        frames = self.ctx.aimd.outputs.frames
+        self.ctx.frames["initial"] = frames
+        self.ctx.labels += frames.n_frames + _n_failures(self.ctx.aimd)
+        self.report(f"{frames.n_frames} first frames")
+        return None
+
+    def prepare_structures(self) -> None:
+        """Start explorations from the labeller's last frames, which are hotter than a crystal."""
+        self.ctx.start = dict(self.inputs.structures)
+        if "aimd" not in self.ctx:
+            return
+        trajectories = _trajectories(self.ctx.aimd)
+        for name in self.inputs.structures:
+            keys = [key for key in trajectories if key.startswith(f"{name}_")]
+            if keys:
+                hottest = max(keys, key=lambda key: (_temperature_of(key), key))
+                made = self.run_once(
+                    f"start_{name}", last_structure, trajectory=trajectories[hottest]
+                )
+                self.ctx.start[name] = made["result"]
+
+    def should_iterate(self) -> bool:
+        """Go on until converged, out of budget, or asked to finish."""
+        budget = self.inputs.budget.get_dict()
+        if self.ctx.stop_reason:
+            return False
+        if self.node.base.extras.get(FINISH_EXTRA, False):
+            self.ctx.stop_reason = "asked to finish with what there is"
+        elif self.ctx.labels >= budget["max_labels"]:
+            self.ctx.stop_reason = f"label budget of {budget['max_labels']} spent"
+            self.ctx.exit_code = "ERROR_LABEL_BUDGET_SPENT"
+        elif self.ctx.iteration >= budget["max_iterations"]:
+            self.ctx.stop_reason = f"{budget['max_iterations']} iterations spent"
+            self.ctx.exit_code = "ERROR_ITERATION_BUDGET_SPENT"
+        if self.ctx.stop_reason:
+            self.report(f"the loop ends: {self.ctx.stop_reason}")
+            return False
+        self.ctx.iteration += 1
+        return True
+
+    @property
+    def stage(self) -> str:
+        """Prefix of this iteration's links."""
+        return f"iteration_{self.ctx.iteration:02d}"
+
+    def train_committee(self) -> Any:
+        """Train the committee on all frames so far."""
+        return self._train(self.stage, refine=True)
+
+    def _train(self, stage: str, refine: bool, parameters: orm.Dict | None = None) -> Any:
+        inputs = self.exposed_inputs(TrainWorkChain, "training", agglomerate=False)
+        if refine and "refinement" in self.inputs and self.ctx.committee:
+            inputs["parents"] = self.ctx.committee
+            inputs["parameters"] = self.inputs.refinement
+        if parameters is not None:
+            inputs["parameters"] = parameters
+            if "refinement" in self.inputs and self.ctx.committee:
+                inputs["parents"] = self.ctx.committee
+        seed = derived_seed(self.inputs.seed.value, f"{stage}_train", 0)
+        node = self.submit_once(
+            f"{stage}_train",
+            TrainWorkChain,
+            {
+                **inputs,
+                "frames": self._training_frames(stage),
+                "type_map": self.inputs.type_map,
+                "seed": orm.Int(seed),
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        total = sum(frames.n_frames for frames in self.ctx.frames.values())
+        self.report(f"{stage}: training on {total} frames, {node.process_label}<{node.pk}>")
+        return ToContext(train=node)
+
+    def _training_frames(self, stage: str) -> dict[str, FrameSetData]:
+        if len(self.ctx.frames) <= MAX_FRAME_NODES:
+            return dict(self.ctx.frames)
+        merged = self.run_once(f"{stage}_merge", merge_frames, **self.ctx.frames)
+        return {"merged": merged["result"]}
+
+    def explore(self) -> Any:
+        """Run MD with the committee from the hottest frames of the labeller."""
+        failure = self._take_committee(self.stage)
+        if failure is not None:
+            return failure
+        node = self.submit_once(
+            f"{self.stage}_explore",
+            ExploreWorkChain,
+            {
+                **self.exposed_inputs(ExploreWorkChain, "explore", agglomerate=False),
+                "structures": self.ctx.start,
+                "potentials": self.ctx.committee,
+                "seed": orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_explore", 0)),
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        return ToContext(exploration=node)
+
+    def _take_committee(self, stage: str) -> Any:
+        train = self.ctx.train
+        potentials = dict(train.outputs.potentials) if "potentials" in train.outputs else {}
+        if not train.is_finished_ok or not potentials:
+            return self._stop_early(
+                self.exit_codes.ERROR_TRAINING_FAILED.format(
+                    stage=stage, reason=train.exit_message or train.process_state.value
+                )
+            )
+        self.ctx.committee = potentials
+        return None
+
+    def set_trust_levels(self) -> Any:
+        """Take the given trust levels, or those that the latest blind test proposes."""
+        given = self.inputs.selection.get_dict().get("trust_levels")
+        if given:
+            self.ctx.trust = orm.Dict(given).store() if self.ctx.trust is None else self.ctx.trust
+            return None
+        if self.ctx.errors is None:
+            node = self._submit_evaluation(
+                f"{self.stage}_training_errors", self._latest_frames(), self.ctx.committee
+            )
+            return ToContext(training_errors=node)
+        return None
+
+    def _latest_frames(self) -> FrameSetData:
+        return self.ctx.frames[list(self.ctx.frames)[-1]]
+
+    def select(self) -> Any:
+        """Choose candidates, and blind frames from trajectories of their own."""
+        if not _trajectories(self.ctx.exploration):
+            return self._stop_early(
+                self.exit_codes.ERROR_EXPLORATION_FAILED.format(
+                    stage=self.stage, reason=self.ctx.exploration.exit_message
+                )
+            )
+        selection = self.inputs.selection.get_dict()
+        if not selection.get("trust_levels"):
+            if self.ctx.errors is None:
+                if not self.ctx.training_errors.is_finished_ok:
+                    return self._evaluation_failed(self.ctx.training_errors)
+                self.ctx.errors = self.ctx.training_errors.outputs.errors
+            self.ctx.trust = self.run_once(
+                f"{self.stage}_trust_levels",
+                propose_trust_levels,
+                errors=self.ctx.errors,
+                parameters=self.inputs.selection,
+            )["result"]
+        needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
+        remaining = self.inputs.budget["max_labels"] - self.ctx.labels
+        parameters = {**selection, "top_up": needed > 0}
+        parameters["n_blind"] = max(1, min(selection["n_blind"], remaining))
+        parameters["n_candidates"] = max(
+            0, min(selection["n_candidates"], remaining - parameters["n_blind"])
+        )
+        known = {f"known__{name}": node for name, node in self.ctx.frames.items()}
+        known |= {f"known__blind_{name}": node for name, node in self.ctx.blind.items()}
+        try:
+            made = self.run_once(
+                f"{self.stage}_select",
+                select_frames,
+                parameters=orm.Dict(parameters),
+                trust_levels=self.ctx.trust,
+                seed=orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_select", 0)),
+                **{f"trajectory__{k}": v for k, v in _trajectories(self.ctx.exploration).items()},
+                **known,
+            )
+        except ValueError as error:
+            return self._stop_early(
+                self.exit_codes.ERROR_SELECTION_FAILED.format(stage=self.stage, reason=str(error))
+            )
+        self.ctx.selection = made["selection"]
+        self.ctx.chosen = {key: made[key] for key in ("candidates", "blind") if key in made}
+        counts = self.ctx.selection.get_dict()
+        self.report(
+            f"{self.stage}: {counts['accurate']} accurate, {counts['candidate']} candidate, "
+            f"{counts['failed']} failed, {counts['unphysical']} unphysical of "
+            f"{counts['n_frames']} frames; {counts['n_candidates_chosen']} to label, "
+            f"{counts['n_blind_chosen']} for the blind test"
+        )
+        return None
+
+    def label(self) -> Any:
+        """Label candidates and blind frames apart: no blind frame is a potential's ancestor."""
+        engine = engine_of(self.inputs.label)
+        process = LABEL_ENGINES[engine]
+        share = max(1, self.inputs.max_concurrent.value // max(len(self.ctx.chosen), 1))
+        children = {}
+        for kind, frames in self.ctx.chosen.items():
+            children[f"label_{kind}"] = self.submit_once(
+                f"{self.stage}_label_{kind}",
+                process,
+                {
+                    **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
+                    "frames": frames,
+                    "max_concurrent": orm.Int(share),
+                },
+            )
+        return ToContext(**children)
+
+    def inspect_labels(self) -> Any:
+        """Add the labelled frames; stop when the labeller failed on too many."""
+        self.ctx.n_failed_labels = 0
+        self.ctx.n_labelled = {"candidates": 0, "blind": 0}
+        for kind in self.ctx.chosen:
+            node = self.ctx[f"label_{kind}"]
+            self.ctx.n_failed_labels += _n_failures(node)
+            self.ctx.labels += self.ctx.chosen[kind].n_frames
+            if "frames" in node.outputs:
+                frames = node.outputs.frames
+                target = self.ctx.frames if kind == "candidates" else self.ctx.blind
+                target[self.stage] = frames
+                self.ctx.n_labelled[kind] = frames.n_frames
+            if not node.is_finished_ok:
+                return self._stop_early(
+                    self.exit_codes.ERROR_LABELLING_FAILED.format(
+                        stage=f"{self.stage} ({kind})", reason=node.exit_message
+                    )
+                )
+        if self.ctx.n_labelled["candidates"]:
+            self.ctx.labelled_iterations += 1
+        return None
+
+    def test_blind(self) -> Any:
+        """Test this iteration's committee on the blind frames of its own exploration."""
+        if self.stage not in self.ctx.blind:
+            return self._stop_early(
+                self.exit_codes.ERROR_SELECTION_FAILED.format(
+                    stage=self.stage, reason="no physical frame for the blind test"
+                )
+            )
+        node = self._submit_evaluation(
+            f"{self.stage}_evaluate", self.ctx.blind[self.stage], self.ctx.committee
+        )
+        return ToContext(evaluation=node)
+
+    def _submit_evaluation(
+        self, label: str, frames: FrameSetData, committee: Mapping[str, orm.Data]
+    ) -> orm.ProcessNode:
+        return self.submit_once(
+            label,
+            EvaluateCalculation,
+            {
+                **self.exposed_inputs(EvaluateCalculation, "evaluate", agglomerate=False),
+                "potentials": dict(committee),
+                "frames": frames,
+            },
+        )
+
+    def _evaluation_failed(self, node: orm.ProcessNode) -> Any:
+        return self._stop_early(
+            self.exit_codes.ERROR_EVALUATION_FAILED.format(
+                stage=self.stage, reason=node.exit_message or node.process_state.value
+            )
+        )
+
+    def assess(self) -> Any:
+        """Write the iteration's record and see whether the targets are met."""
+        if not self.ctx.evaluation.is_finished_ok:
+            return self._evaluation_failed(self.ctx.evaluation)
+        self.ctx.errors = self.ctx.evaluation.outputs.errors
+        trained = [node for name, node in self.ctx.frames.items() if name != self.stage]
+        ledger = {
+            "n_training_frames": sum(node.n_frames for node in trained),
+            "n_labels_total": self.ctx.labels,
+            "n_candidates_labelled": self.ctx.n_labelled["candidates"],
+            "n_blind_labelled": self.ctx.n_labelled["blind"],
+            "n_failed_labels": self.ctx.n_failed_labels,
+            "n_iterations_that_labelled": self.ctx.labelled_iterations,
+        }
+        record = self.run_once(
+            f"{self.stage}_assess",
+            assess_iteration,
+            iteration=orm.Int(self.ctx.iteration),
+            selection=self.ctx.selection,
+            trust_levels=self.ctx.trust,
+            errors=self.ctx.errors,
+            ledger=orm.Dict(ledger),
+            targets=self.inputs.targets,
+        )["result"]
+        self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
+        blind = record["blind"]
+        self.report(
+            f"{self.stage}: blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
+            f"{100 * blind['relative']:.0f} % of the force RMS, "
+            f"{100 * record['selection']['share_accurate']:.0f} % accurate, "
+            f"{self.ctx.labels} labels spent"
+        )
+        if record["converged"]:
+            self.ctx.stop_reason = "error targets met"
+        return None
+
+    def train_final(self) -> Any:
+        """Train longer on all but the blind frames."""
+        return self._train("final", refine=False, parameters=self.inputs.final_training)
+
+    def test_final(self) -> Any:
+        """Test the final committee on every blind frame."""
+        failure = self._take_committee("final")
+        if failure is not None:
+            return failure
+        if not self.ctx.blind:
+            return None
+        blind = dict(self.ctx.blind)
+        frames = (
+            next(iter(blind.values()))
+            if len(blind) == 1
+            else self.run_once("merge_blind", merge_frames, **blind)["result"]
+        )
+        node = self._submit_evaluation("final_evaluate", frames, self.ctx.committee)
+        return ToContext(final_evaluation=node)
+
+    def compare_with_labeller(self) -> None:
+        """Set the RDFs of the last exploration beside those of the labeller's MD."""
+        if "aimd" not in self.ctx or "exploration" not in self.ctx:
+            return
+        labeller = {f"labeller__{key}": node for key, node in _trajectories(self.ctx.aimd).items()}
+        temperatures = {_temperature_of(key) for key in labeller}
+        potential = {
+            f"potential__{key}": node
+            for key, node in _trajectories(self.ctx.exploration).items()
+            if _temperature_of(key) in temperatures
+        }
+        if labeller and potential:
+            self.ctx.rdf = self.run_once(
+                "compare_rdf",
+                compare_rdf,
+                bin_width_A=orm.Float(self.inputs.selection["rdf_bin_A"]),
+                **labeller,
+                **potential,
+            )["result"]
+
+    def should_run_transport(self) -> bool:
+        return "transport" in self.inputs and "structures" in self.inputs.transport
+
+    def run_transport(self) -> Any:
+        """Run production MD with the final potential."""
+        node = self.submit_once(
+            "transport",
+            TransportWorkChain,
+            {
+                **self.exposed_inputs(TransportWorkChain, "transport", agglomerate=False),
+                "potentials": self.ctx.committee,
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        self.report(f"production by {node.process_label}<{node.pk}>")
+        return ToContext(transport=node)
+
+    def inspect_transport(self) -> None:
+        """Keep what the transport stage gave, also when it failed."""
+        if not self.ctx.transport.is_finished_ok:
+            self.report(f"the transport stage failed: {self.ctx.transport.exit_message}")
+            self.ctx.transport_failed = self.ctx.transport.exit_message or "no message"
+
+    def results(self) -> Any:
+        """Attach the outputs; the exit code says why the loop ended."""
+        self._attach_outputs()
+        if self.ctx.get("transport_failed"):
+            return self.exit_codes.ERROR_TRANSPORT_FAILED.format(reason=self.ctx.transport_failed)
+        if self.ctx.exit_code:
+            return self.exit_codes[self.ctx.exit_code]
+        return None
+
+    # ------------------------------------------------------------------ ends
+
+    def on_terminated(self) -> None:
+        """Remove the working directories of the jobs, where that is asked for."""
+        super().on_terminated()
+        if not self.inputs.clean_workdir.value:
+            return
+        for node in self.node.called_descendants:
+            if isinstance(node, orm.CalcJobNode) and "remote_folder" in node.outputs:
+                try:
+                    node.outputs.remote_folder._clean()
+                except OSError as error:
+                    self.report(f"working directory of {node.pk} is left: {error}")
+
+    def _stop_early(self, exit_code: Any) -> Any:
+        """Attach what was computed and end with ``exit_code``."""
+        self.ctx.stop_reason = exit_code.message
+        self._attach_outputs()
+        return exit_code
+
+    def _attach_outputs(self) -> None:
+        if self.ctx.committee:
+            self.out("committee", self.ctx.committee)
+            self.out("potential", self.ctx.committee[sorted(self.ctx.committee)[0]])
+        if self.ctx.frames:
+            self.out("frames", dict(self.ctx.frames))
+        if self.ctx.blind:
+            self.out("blind_frames", dict(self.ctx.blind))
+        nodes: dict[str, orm.Data] = dict(self.ctx.records)
+        evaluation = self.ctx.get("final_evaluation")
+        if evaluation is not None and evaluation.is_finished_ok:
+            nodes["final_errors"] = evaluation.outputs.errors
+            self.out("final_errors", evaluation.outputs.errors)
+            self.out("final_predictions", evaluation.outputs.predictions)
+        if "rdf" in self.ctx:
+            self.out("rdf_comparison", self.ctx.rdf)
+        transport = self.ctx.get("transport")
+        if transport is not None:
+            self.out_many(self.exposed_outputs(transport, TransportWorkChain, "transport"))
+            if "observables" in transport.outputs:
+                nodes["observables"] = transport.outputs.observables
+        history = self.run_once(
+            "collect_history",
+            collect_history,
+            stop_reason=orm.Str(self.ctx.stop_reason),
+            targets=self.inputs.targets,
+            **nodes,
+        )
+        self.out("history", history["result"])
+
+
+def _trajectories(node: orm.ProcessNode) -> dict[str, orm.Data]:
+    return dict(node.outputs.trajectories) if "trajectories" in node.outputs else {}
+
+
+def _temperature_of(key: str) -> int:
+    """Return the temperature (K, rounded) in the name of a run; see ``naming.run_key``."""
+    found = re.search(r"_(\d+)K_", key)
+    if found is None:
+        raise ValueError(f"run {key!r} has no temperature in its name")
+    return int(found[1])
+
+
+def _n_failures(node: orm.ProcessNode) -> int:
+    return len(node.outputs.failures["failures"]) if "failures" in node.outputs else 0
