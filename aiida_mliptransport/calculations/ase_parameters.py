@@ -1,0 +1,116 @@
+"""Typed settings of the ASE jobs: calculators by name, MD and relaxation parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from .parameters import validation_message
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+CountOrZero = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Tblite(_Settings):
+    """GFN1- or GFN2-xTB at the Γ point of the cell."""
+
+    name: Literal["tblite"]
+    method: Literal["GFN1-xTB", "GFN2-xTB"] = "GFN1-xTB"
+    # Above 20 the integrals are cut so short that energies change by 1e-5 eV per atom and more.
+    accuracy: Annotated[FiniteFloat, Field(gt=0, le=20)] = 1.0
+    electronic_temperature_K: Positive = 300.0
+    max_iterations: Count = 250
+    mixer_damping: Annotated[FiniteFloat, Field(gt=0, le=1)] = 0.4
+    charge: Annotated[int, Field(strict=True)] | None = None
+    multiplicity: Count | None = None
+
+
+class Emt(_Settings):
+    """Effective medium theory of ASE: metals in a fraction of a second, for tests."""
+
+    name: Literal["emt"]
+
+
+class LennardJones(_Settings):
+    """One Lennard-Jones species, smooth at the cutoff (default: three times sigma)."""
+
+    name: Literal["lj"]
+    epsilon_eV: Positive
+    sigma_A: Positive
+    cutoff_A: Positive | None = None
+
+
+CALCULATORS: dict[str, type[BaseModel]] = {"tblite": Tblite, "emt": Emt, "lj": LennardJones}
+
+#: Elements that EMT has parameters for.
+EMT_ELEMENTS = frozenset(("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"))
+
+#: GFN-xTB is parametrised up to radon.
+XTB_LAST_ELEMENT = 86
+
+
+class MDParameters(_Settings):
+    """One MD run in a fixed cell; steps of the equilibration come first and are not recorded."""
+
+    ensemble: Literal["nvt", "nve"] = "nvt"
+    temperature_K: Positive
+    steps: Count
+    timestep_fs: Annotated[FiniteFloat, Field(gt=0, le=20)]
+    thermostat: Literal["bussi", "langevin"] = "bussi"
+    thermostat_damping_fs: Positive = 100.0
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+    trajectory_stride: Count = 10
+    thermo_stride: Count = 10
+    species_stride: Count | None = None
+    equilibration_steps: CountOrZero = 0
+    store_velocities: bool = False
+    store_forces: bool = False
+
+
+class RelaxParameters(_Settings):
+    """Relaxation of positions, and of the cell where ``cell``."""
+
+    force_tolerance_eV_A: Positive = 0.02
+    steps: Count = 200
+    cell: bool = False
+
+
+def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str | None:
+    """Return why a calculator's description does not fit, or None if it does.
+
+    Calculators that read files (a trained potential) are not among those that can be named here:
+    they come as a potential.
+    """
+    from ase.data import atomic_numbers
+
+    name = content.get("name")
+    if name not in CALCULATORS:
+        return (
+            f"calculator name is {name!r}, expected one of {sorted(CALCULATORS)}; give a trained "
+            "or classical potential through 'potential'"
+        )
+    message = validation_message(CALCULATORS[name], content)
+    if message is not None:
+        return f"calculator: {message}"
+    if name == "emt":
+        missing = [symbol for symbol in elements if symbol not in EMT_ELEMENTS]
+    elif name == "tblite":
+        missing = [symbol for symbol in elements if atomic_numbers[symbol] > XTB_LAST_ELEMENT]
+    else:
+        missing = elements[1:]
+    if missing:
+        return f"calculator {name!r} has no parameters for {missing}; choose another one"
+    return None
+
+
+def complete_calculator(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a calculator's description with every default written out."""
+    model = CALCULATORS[content["name"]]
+    return model.model_validate(content).model_dump(exclude_none=True)
