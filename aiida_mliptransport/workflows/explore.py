@@ -1,0 +1,270 @@
+"""Explore configurations: MD with a committee over structures, temperatures and pressures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ProcessBuilder, while_
+
+from ..calculations.functions.exploration import summarize_runs
+from ..calculations.lammps_md import LammpsMDCalculation, validate_inputs
+from ..calculations.lammps_script import LammpsMDParameters
+from ..calculations.parameters import validation_message
+from ..data.potential import PotentialData
+from ..data.trajectory import MDTrajectoryData
+from .naming import derived_seed, run_key
+from .protocols import load_protocol
+from .submission import FanOutWorkChain
+
+#: Set for each run by the workflow.
+_RUN_KEYS = ("temperature_K", "seed")
+
+
+class ExploreWorkChain(FanOutWorkChain):
+    """Run MD for every structure, temperature, pressure and replica; a blow-up is information."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        super().define(spec)
+        spec.input_namespace(
+            "structures", valid_type=orm.StructureData, dynamic=True, help="Start structures."
+        )
+        spec.input_namespace(
+            "potentials",
+            valid_type=PotentialData,
+            dynamic=True,
+            help="member_0 drives, further members give the force deviation.",
+        )
+        spec.input(
+            "temperatures",
+            valid_type=orm.List,
+            serializer=orm.to_aiida_type,
+            validator=_validate_temperatures,
+            help="Temperatures in K.",
+        )
+        spec.input(
+            "pressures",
+            valid_type=orm.List,
+            required=False,
+            serializer=orm.to_aiida_type,
+            validator=_validate_pressures,
+            help="Pressures in bar; with them all runs are NPT.",
+        )
+        spec.input(
+            "replicas",
+            valid_type=orm.Int,
+            serializer=orm.to_aiida_type,
+            default=lambda: orm.Int(1),
+            validator=_validate_replicas,
+            help="Independent runs (seeds) per structure, temperature and pressure.",
+        )
+        spec.input(
+            "parameters",
+            valid_type=orm.Dict,
+            serializer=orm.to_aiida_type,
+            validator=_validate_parameters,
+            help="MD parameters of mliptransport.lammps.md, without temperature_K and seed.",
+        )
+        spec.input(
+            "seed",
+            valid_type=orm.Int,
+            serializer=orm.to_aiida_type,
+            default=lambda: orm.Int(1),
+            help="Base seed; each run's own is derived from it and the name of the run.",
+        )
+        spec.expose_inputs(
+            LammpsMDCalculation,
+            namespace="md",
+            exclude=("structure", "parameters", "restart", "potentials"),
+        )
+        spec.inputs.validator = _validate_inputs
+        spec.output_namespace(
+            "trajectories",
+            valid_type=MDTrajectoryData,
+            dynamic=True,
+            help="<structure>_<T>K_replica<i> to trajectory (with <P>bar before replica where "
+            "there are several pressures); also of runs that blew up.",
+        )
+        spec.output(
+            "results",
+            valid_type=orm.Dict,
+            help="Counts, and for each run completed, n_frames, error and warnings.",
+        )
+        spec.exit_code(
+            310,
+            "ERROR_NO_TRAJECTORY",
+            message="None of the {n_runs} runs gave a frame; the first one said: {reason}",
+        )
+        spec.outline(
+            cls.setup,
+            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            cls.results,
+        )
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        code: orm.AbstractCode,
+        structures: Mapping[str, orm.StructureData],
+        potentials: Mapping[str, PotentialData],
+        temperatures: Sequence[float],
+        pressures: Sequence[float] | None = None,
+        seed: int = 1,
+        max_concurrent: int = 2,
+        protocol: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ProcessBuilder:
+        """Return a builder with the inputs of a protocol (``protocols/explore.yaml``).
+
+        Parameters
+        ----------
+        code
+            LAMMPS (``lmp``) that loads what the potential needs.
+        structures
+            Start structures, by name.
+        potentials
+            ``member_0`` drives.
+        temperatures
+            K.
+        pressures
+            bar; makes the runs NPT.
+        """
+        inputs = load_protocol("explore", protocol, overrides)
+        builder = cls.get_builder()
+        builder.structures = dict(structures)
+        builder.potentials = dict(potentials)
+        builder.temperatures = orm.List([float(t) for t in temperatures])
+        if pressures is not None:
+            builder.pressures = orm.List([float(p) for p in pressures])
+        builder.replicas = orm.Int(inputs["replicas"])
+        builder.parameters = orm.Dict(inputs["parameters"])
+        builder.seed = orm.Int(seed)
+        builder.max_concurrent = orm.Int(max_concurrent)
+        builder.md.code = code
+        builder.md.metadata.options = {**inputs["options"], **(options or {})}
+        return builder
+
+    def setup(self) -> None:
+        """Name the runs and derive their seeds."""
+        pressures = self.inputs.pressures.get_list() if "pressures" in self.inputs else [None]
+        self.ctx.runs = {}
+        for name, temperature, pressure, replica in product(
+            sorted(self.inputs.structures),
+            self.inputs.temperatures.get_list(),
+            pressures,
+            range(self.inputs.replicas.value),
+        ):
+            kind = "replica" if len(pressures) == 1 else f"{_pressure_label(pressure)}bar_replica"
+            key = run_key(name, temperature, replica, kind)
+            changes = {
+                "temperature_K": temperature,
+                "seed": derived_seed(self.inputs.seed.value, key, replica),
+            }
+            if pressure is not None:
+                changes |= {"ensemble": "npt", "pressure_bar": pressure}
+            self.ctx.runs[key] = (name, changes)
+        self.ctx.pending = list(self.ctx.runs)
+        self.report(f"{len(self.ctx.pending)} runs with {len(self.inputs.potentials)} potential(s)")
+
+    def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+        """Return the MD job of one run."""
+        name, changes = self.ctx.runs[label]
+        return LammpsMDCalculation, {
+            **self.exposed_inputs(LammpsMDCalculation, "md"),
+            "structure": self.inputs.structures[name],
+            "potentials": self.inputs.potentials,
+            "parameters": orm.Dict({**self.inputs.parameters.get_dict(), **changes}),
+        }
+
+    def results(self) -> Any:
+        """Attach what the runs gave, whole or not."""
+        trajectories, records, reason = {}, {}, ""
+        for key in self.ctx.runs:
+            run = self.child(key)
+            message = "no process" if run is None else run.exit_message
+            if run is None or not run.is_finished_ok:
+                self.report(f"{key} did not complete: {message}")
+                reason = reason or str(message)
+            if run is not None and "results" in run.outputs:
+                records[key] = run.outputs.results
+            if run is not None and "trajectory" in run.outputs:
+                trajectories[key] = run.outputs.trajectory
+        summary = self.run_once(
+            "summarize_runs", summarize_runs, expected=orm.List(list(self.ctx.runs)), **records
+        )
+        self.out("results", summary["result"])
+        if not trajectories:
+            return self.exit_codes.ERROR_NO_TRAJECTORY.format(
+                n_runs=len(self.ctx.runs), reason=reason
+            )
+        self.out("trajectories", trajectories)
+        return None
+
+
+def _pressure_label(pressure: float) -> str:
+    """Return the rounded pressure as a link label allows it: no minus sign."""
+    return f"{round(pressure)}".replace("-", "minus")
+
+
+def _validate_temperatures(value: orm.List | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    given = value.get_list()
+    if not given or any(not isinstance(t, int | float) or not t > 0 for t in given):
+        return f"temperatures is {given}, expected one or more positive numbers in K"
+    if len({round(t) for t in given}) < len(given):
+        return f"temperatures is {given}, expected values that differ by 1 K or more"
+    return None
+
+
+def _validate_pressures(value: orm.List | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    given = value.get_list()
+    if not given or any(not isinstance(p, int | float) for p in given):
+        return f"pressures is {given}, expected one or more numbers in bar"
+    if len({round(p) for p in given}) < len(given):
+        return f"pressures is {given}, expected values that differ by 1 bar or more"
+    return None
+
+
+def _validate_replicas(value: orm.Int | None, _: Any) -> str | None:
+    if value is not None and value.value < 1:
+        return f"replicas is {value.value}, expected 1 or more"
+    return None
+
+
+def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    given = value.get_dict()
+    double = [key for key in _RUN_KEYS if key in given]
+    if double:
+        return f"parameters holds {double}, which the workflow sets for each run; remove them"
+    return validation_message(LammpsMDParameters, {**given, "temperature_K": 1.0, "seed": 1})
+
+
+def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+    """Check every structure against the potentials, so that no job is submitted in vain."""
+    if not value.get("parameters") or not value.get("potentials"):
+        return None
+    changes: dict[str, Any] = {"temperature_K": 1.0, "seed": 1}
+    if value.get("pressures") is not None:
+        changes |= {"ensemble": "npt", "pressure_bar": 1.0}
+    parameters = orm.Dict({**value["parameters"].get_dict(), **changes})
+    for name, structure in value.get("structures", {}).items():
+        problem = validate_inputs(
+            {
+                "structure": structure,
+                "potentials": value["potentials"],
+                "parameters": parameters,
+            },
+            None,
+        )
+        if problem:
+            return f"structures.{name}: {problem}"
+    return None
