@@ -1,0 +1,188 @@
+"""Read observables and curves of the production MD from a transport process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from aiida import orm
+
+from .collect_learning import read_checks
+from .graph import Root, children, in_namespace, outputs
+from .model import ArrheniusFit, Conductivity, Diffusion, FloatArray, MsdCurve, Point, Transport
+from .numbers import is_number
+
+#: AiiDA's arrays have names of these only; what else a structure's name holds became ``_``.
+_NOT_IN_ARRAY_NAME = re.compile(r"[^A-Za-z0-9_]")
+
+#: Name of the collective curve among those of the elements.
+CHARGE = "charge"
+
+
+def read_transport(root: Root) -> Transport | None:
+    """Return what is known of the transport: outputs of ``root``, else of its descendants."""
+    given = root.given
+    observables = _first_dict(
+        given.get("transport__observables"),
+        given.get("observables"),
+        *_created(root.called, orm.Dict),
+    )
+    curves = _first_curves(
+        given.get("transport__curves"), given.get("curves"), *_created(root.called, orm.ArrayData)
+    )
+    if observables is None and curves is None:
+        return None
+    content = observables or {}
+    points = tuple(_point(entry) for entry in content.get("points", []))
+    return Transport(
+        points=tuple(sorted(points, key=lambda p: (p.structure, p.temperature))),
+        arrhenius=_arrhenius(content, points),
+        msd=_msd_curves(curves, points) if curves is not None else (),
+        checks=read_checks(content.get("checks")),
+        charges={str(k): float(v) for k, v in (content.get("charges") or {}).items()},
+        reference_frame=str(content.get("reference_frame") or ""),
+        estimator_version=str(content.get("estimator_version") or ""),
+        n_trajectories=len(
+            in_namespace(given, "transport__trajectories") or in_namespace(given, "trajectories")
+        ),
+    )
+
+
+def _created(called: Mapping[str, orm.ProcessNode], kind: type[orm.Data]) -> list[orm.Data]:
+    """Return outputs of the transport child and of its analysis, for a process not finished."""
+    found: list[orm.Data] = []
+    for process in [called[label] for label in ("transport", "analyse") if label in called]:
+        found += [node for _, node in sorted(outputs(process).items()) if isinstance(node, kind)]
+        found += _created(children(process), kind)
+    return found
+
+
+def _first_dict(*nodes: orm.Data | None) -> dict[str, Any] | None:
+    for node in nodes:
+        if isinstance(node, orm.Dict) and "points" in node.get_dict():
+            return node.get_dict()
+    return None
+
+
+def _first_curves(*nodes: orm.Data | None) -> orm.ArrayData | None:
+    for node in nodes:
+        if isinstance(node, orm.ArrayData) and any(
+            name.endswith("_time_ps") for name in node.get_arraynames()
+        ):
+            return node
+    return None
+
+
+def _point(entry: Mapping[str, Any]) -> Point:
+    conductivity = entry.get("conductivity")
+    deviation = entry.get("max_force_deviation") or {}
+    return Point(
+        structure=str(entry.get("structure", "")),
+        temperature=float(entry["temperature_K"]),
+        mean_temperature=entry.get("mean_temperature_K"),
+        n_atoms=entry.get("n_atoms"),
+        volume=entry.get("volume_A3"),
+        length_ps=entry.get("length_ps"),
+        n_trajectories=entry.get("n_trajectories"),
+        deviation_median=deviation.get("median_eV_A"),
+        deviation_99=deviation.get("quantile_99_eV_A"),
+        diffusion=tuple(
+            _diffusion(str(element), value)
+            for element, value in (entry.get("diffusion") or {}).items()
+        ),
+        conductivity=_conductivity(conductivity) if conductivity else None,
+    )
+
+
+def _diffusion(element: str, value: Mapping[str, Any]) -> Diffusion:
+    return Diffusion(
+        element=element,
+        value=value.get("D_cm2_s"),
+        error=value.get("standard_error"),
+        slope=value.get("log_log_slope"),
+        slope_error=value.get("log_log_slope_error"),
+        resolved=bool(value.get("resolved")),
+        reason=str(value.get("reason") or ""),
+        needed_length_ps=value.get("needed_length_ps"),
+        fit_window_ps=_window(value.get("fit_window_ps")),
+        upper_bound=value.get("upper_bound_cm2_s"),
+        warning=str(value.get("warning") or ""),
+    )
+
+
+def _window(value: Any) -> tuple[float, float] | None:
+    if not value or len(value) != 2 or not all(is_number(edge) for edge in value):
+        return None
+    return (float(value[0]), float(value[1]))
+
+
+def _conductivity(value: Mapping[str, Any]) -> Conductivity:
+    return Conductivity(
+        value=value.get("sigma_mS_cm"),
+        error=value.get("standard_error"),
+        nernst_einstein=value.get("sigma_NE_mS_cm"),
+        nernst_einstein_error=value.get("sigma_NE_error"),
+        haven=value.get("haven_ratio"),
+        haven_error=value.get("haven_ratio_error"),
+        transference=_shares(value.get("transference")),
+        transference_error=_shares(value.get("transference_error")),
+        resolved=bool(value.get("resolved")),
+        reason=str(value.get("reason") or ""),
+        needed_length_ps=value.get("needed_length_ps"),
+        fit_window_ps=_window(value.get("fit_window_ps")),
+        warning=str(value.get("warning") or ""),
+    )
+
+
+def _shares(content: Mapping[str, Any] | None) -> dict[str, float]:
+    return {str(k): float(v) for k, v in (content or {}).items() if is_number(v)}
+
+
+def _arrhenius(content: Mapping[str, Any], points: tuple[Point, ...]) -> tuple[ArrheniusFit, ...]:
+    """Return the fits of every structure; ``arrhenius`` alone is that of the only one."""
+    by_structure = content.get("arrhenius_by_structure")
+    if not by_structure:
+        only = points[0].structure if points else ""
+        by_structure = {only: content.get("arrhenius") or {}}
+    return tuple(
+        ArrheniusFit(
+            name=str(name),
+            structure=str(structure),
+            activation_eV=entry.get("Ea_eV"),
+            activation_error_eV=entry.get("Ea_error_eV"),
+            ln_prefactor=entry.get("ln_prefactor"),
+            covariance=_covariance(entry.get("covariance")),
+            n_temperatures=len(entry.get("temperatures_K") or ()) or None,
+            reduced_chi_square=entry.get("reduced_chi_square"),
+            reason=str(entry.get("reason") or ""),
+        )
+        for structure, fits in by_structure.items()
+        for name, entry in fits.items()
+    )
+
+
+def _covariance(value: Any) -> FloatArray | None:
+    matrix = np.asarray(value, dtype=np.float64) if value is not None else None
+    return matrix if matrix is not None and matrix.shape == (2, 2) else None
+
+
+def _msd_curves(node: orm.ArrayData, points: tuple[Point, ...]) -> tuple[MsdCurve, ...]:
+    """Return the MSD of every element and of the charge, in the order of the points."""
+    names = set(node.get_arraynames())
+    curves = []
+    for point in points:
+        run = _NOT_IN_ARRAY_NAME.sub("_", f"{point.structure}_{round(point.temperature)}K")
+        windows = {d.element: d.fit_window_ps for d in point.diffusion}
+        if point.conductivity is not None:
+            windows[CHARGE] = point.conductivity.fit_window_ps
+        for element, window in windows.items():
+            time = f"{run}_{CHARGE}_time_ps" if element == CHARGE else f"{run}_time_ps"
+            if {time, f"{run}_msd_{element}"} <= names:
+                x, y = node.get_array(time), node.get_array(f"{run}_msd_{element}")
+                if x.shape == y.shape:
+                    curves.append(
+                        MsdCurve(point.structure, point.temperature, element, x, y, window)
+                    )
+    return tuple(curves)

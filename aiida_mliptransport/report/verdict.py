@@ -1,0 +1,158 @@
+"""One sentence that says whether the result can be trusted, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .model import Check, Report
+from .numbers import number, percent, plural, plus_minus
+from .stages import humanise
+
+#: Check → words, and whether its value is a share.
+_CHECKS = {
+    "relative_force_rmse": ("Blind force RMSE over the RMS of the forces", True),
+    "share_accurate": ("Share of explored frames that are accurate", True),
+    "upper_trust_level_over_blind_rmse": ("Upper trust level over the blind vector RMSE", False),
+    "iterations_that_labelled": ("Iterations that labelled", False),
+    "production_atoms": ("Atoms in the production MD", False),
+    "temperatures": ("Temperatures of the production MD", False),
+    "unresolved_diffusion": ("Number of diffusion coefficients not resolved", False),
+    "log_log_slope_sigmas_from_1": (
+        "Log–log slope of the MSD: largest distance from 1 in standard errors",
+        False,
+    ),
+    "relative_error_D": ("Largest relative error of D", True),
+}
+
+#: Failed checks that the sentence names; the table has all.
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``status`` is ``yes``, ``no`` or ``open``; ``word`` and ``sentence`` are for people."""
+
+    status: str
+    word: str
+    sentence: str
+
+
+def check_name(check: Check) -> str:
+    """Return a check's name in words."""
+    return _CHECKS[check.name][0] if check.name in _CHECKS else humanise(check.name)
+
+
+def check_value(check: Check, value: object) -> str:
+    """Return the value or limit of a check as it is read."""
+    if check.name in _CHECKS and _CHECKS[check.name][1] and isinstance(value, int | float):
+        return percent(float(value))
+    return number(value)
+
+
+def check_limit(check: Check) -> str:
+    """Return the limit with its direction: ``≤ 15 %``.
+
+    The direction is the recorded relation; where none is recorded, the one in which the value
+    agrees with whether the check passed.
+    """
+    limit = check_value(check, check.limit)
+    sign = {"at most": "≤", "at least": "≥"}.get(check.relation, "")
+    values = (check.value, check.limit)
+    if not sign and all(isinstance(v, int | float) for v in values) and check.value != check.limit:
+        sign = "≤" if (check.value < check.limit) == check.passed else "≥"
+    return f"{sign} {limit}".strip()
+
+
+def verdict(report: Report) -> Verdict:
+    """Return whether the process converged, and the reason."""
+    if report.state in ("excepted", "killed"):
+        return Verdict("no", "Not converged", f"The process was {_past(report.state)} before its "
+                       "end; what it had reached by then follows.")  # fmt: skip
+    if not report.finished:
+        return Verdict("open", "Not finished", _progress(report))
+    failed = [check for check in report.checks if not check.passed]
+    if report.kind == "transport":
+        return _transport_verdict(report, failed)
+    if report.converged:
+        return Verdict("yes", "Converged", _success(report))
+    reasons = []
+    if report.stop_reason:
+        reasons.append(report.stop_reason.rstrip("."))
+    elif report.exit_status:
+        reasons.append(f"exit code {report.exit_status}, {report.exit_message.rstrip('.')}")
+    if failed:
+        reasons.append(_failed_text(failed, len(report.checks)))
+    text = "; ".join(reasons) or "the process recorded no verdict"
+    return Verdict("no", "Not converged", f"{text[:1].upper()}{text[1:]}.")
+
+
+def _past(state: str) -> str:
+    return "killed" if state == "killed" else "stopped by an exception"
+
+
+def _progress(report: Report) -> str:
+    if report.kind == "transport":
+        return f"The process is {report.state}; what is there so far follows."
+    done = sum(i.force_rmse is not None for i in report.iterations)
+    return (
+        f"The process is {report.state}; {plural(done, 'iteration')} ended with a blind test "
+        "so far, and what is there follows."
+    )
+
+
+def _success(report: Report) -> str:
+    parts = [f"After {plural(len(report.iterations), 'iteration')}"]
+    if report.n_labels:
+        parts[0] += f" and {plural(report.n_labels, 'label')}"
+    errors = report.final_errors
+    if errors is not None and errors.force_rmse is not None:
+        error = plus_minus(errors.force_rmse, errors.force_rmse_error, "eV/Å")
+        text = f"the force error on blind frames is {error}"
+        if errors.relative is not None:
+            text += f", {percent(errors.relative)} of the RMS of the forces"
+        parts.append(text)
+    if report.checks:
+        parts.append(f"and all {len(report.checks)} checks passed")
+    return ", ".join(parts) + "."
+
+
+def _transport_verdict(report: Report, failed: Sequence[Check]) -> Verdict:
+    transport = report.transport
+    if report.exit_status or transport is None or not transport.points:
+        message = report.exit_message.rstrip(".") or "the process gave no observables"
+        code = f"Exit code {report.exit_status}: " if report.exit_status else ""
+        return Verdict("no", "Not resolved", f"{code}{message}.")
+    every = [(p, d) for p in transport.points for d in p.diffusion]
+    missing = [f"D({d.element}) at {p.temperature:g} K" for p, d in every if not d.resolved]
+    missing += [
+        f"σ at {p.temperature:g} K"
+        for p in transport.points
+        if p.conductivity is not None and not p.conductivity.resolved
+    ]
+    if missing:
+        named = ", ".join(missing[:MAX_NAMED]) + (", …" if len(missing) > MAX_NAMED else "")
+        return Verdict("no", "Not resolved", f"The MD is too short for {named}; the table says "
+                       "how much it would take.")  # fmt: skip
+    if failed:
+        text = _failed_text(failed, len(report.checks))
+        return Verdict("no", "Not converged", f"{text[:1].upper()}{text[1:]}.")
+    count = len({p.temperature for p in transport.points})
+    return Verdict("yes", "Resolved", f"Every diffusion coefficient and conductivity is resolved, "
+                   f"at {plural(count, 'temperature')}.")  # fmt: skip
+
+
+def _failed_text(failed: Sequence[Check], total: int) -> str:
+    named = "; ".join(
+        f"{_lower(check_name(check))} {check_value(check, check.value)} "
+        f"(limit {check_limit(check)})"
+        if check.value is not None
+        else f"{_lower(check_name(check))} has no value"
+        for check in failed[:MAX_NAMED]
+    )
+    more = "; …" if len(failed) > MAX_NAMED else ""
+    return f"{len(failed)} of {plural(total, 'check')} failed: {named}{more}"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
