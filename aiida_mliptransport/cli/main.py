@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "results",
     "export": "results",
     "lineage": "results",
+    "summary": "results",
 }
 
 

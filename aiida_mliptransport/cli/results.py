@@ -89,6 +89,26 @@ def lineage(ctx: click.Context, node: str, point: str | None, as_json: bool) -> 
     _print_lineage(result)
 
 
+@click.command()
+@click.argument("process", metavar="PK")
+@click.option("--name", default="campaign", show_default=True, help="First word of the line.")
+@click.option("--mobile", required=True, help="Element whose D and activation energy are shown.")
+@click.pass_context
+def summary(ctx: click.Context, process: str, name: str, mobile: str) -> None:
+    """Print one line with the numbers of an ended campaign.
+
+    D and the conductivity are those at the middle temperature of the production runs.
+
+    \b
+    Example:
+      aiida-mliptransport summary 1234 --mobile Li
+    """
+    load_profile(ctx)
+    from ..tools.summary import summary_line
+
+    click.echo(summary_line(load_process(process), name, mobile))
+
+
 def _print_lineage(result: Lineage) -> None:
     for line in tree_lines(result.tree):
         click.echo(line)
