@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sys
 import tempfile
@@ -136,3 +137,103 @@ def _flatten(inputs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, orm
         else:
             pairs.append((f"{prefix}{key}", value))
     return pairs
+
+
+TINY_TRAINING = {
+    "model": {
+        "descriptor": {
+            "type": "se_e2_a",
+            "rcut": 4.0,
+            "rcut_smth": 1.0,
+            "sel": "auto:1.5",
+            "neuron": [4, 8],
+            "axis_neuron": 4,
+            "type_one_side": True,
+        },
+        "fitting_net": {"neuron": [8, 8]},
+    },
+    "learning_rate": {"type": "exp", "start_lr": 0.005, "stop_lr": 1e-4, "decay_steps": 10},
+    "loss": {
+        "start_pref_e": 0.02,
+        "limit_pref_e": 1,
+        "start_pref_f": 1000,
+        "limit_pref_f": 100,
+        "start_pref_v": 0.02,
+        "limit_pref_v": 1,
+    },
+    "training": {"numb_steps": 50, "disp_freq": 10, "save_freq": 50, "batch_size": 1},
+}
+
+
+def rattled_licl(n_frames: int, seed: int, amplitude: float = 0.15) -> list[Any]:
+    """Return rattled LiCl crystals of 8 atoms with Lennard-Jones labels (for speed, not sense)."""
+    import numpy as np
+    from ase.build import bulk
+    from ase.calculators.lj import LennardJones
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    rng = np.random.default_rng(seed)
+    images = []
+    for _ in range(n_frames):
+        atoms = bulk("LiCl", "rocksalt", a=5.13, cubic=True)
+        atoms.positions += rng.normal(0, amplitude, atoms.positions.shape)
+        image = atoms.copy()
+        atoms.calc = LennardJones(sigma=2.2, epsilon=0.2, rc=5.0, smooth=True)
+        image.calc = SinglePointCalculator(
+            image,
+            energy=atoms.get_potential_energy(),
+            forces=atoms.get_forces(),
+            stress=atoms.get_stress(),
+        )
+        images.append(image)
+    return images
+
+
+@pytest.fixture(scope="session", name="tiny_training")
+def tiny_training_fixture() -> dict[str, Any]:
+    """Return parameters of a DeePMD training that takes seconds."""
+    return copy.deepcopy(TINY_TRAINING)
+
+
+@pytest.fixture(scope="session", name="rattled_licl")
+def rattled_licl_fixture() -> Callable[..., list[Any]]:
+    """Return the factory of rattled, labelled LiCl crystals of 8 atoms."""
+    return rattled_licl
+
+
+@pytest.fixture(scope="session")
+def tiny_committee(aiida_profile) -> list[Any]:
+    """Return two real, tiny DeePMD potentials of LiCl (PotentialData) that differ in their seed."""
+    from aiida.engine import run_get_node
+
+    from aiida_mliptransport.data.frames import FrameSetData
+    from aiida_mliptransport.science.frames import Frames
+
+    computer = orm.Computer(
+        label="tiny-committee",
+        hostname="localhost",
+        transport_type="core.local",
+        scheduler_type="core.direct",
+        workdir=tempfile.mkdtemp(prefix="tiny-committee-"),
+    ).store()
+    computer.configure(safe_interval=0.0)
+    code = orm.InstalledCode(
+        label="dp", computer=computer, filepath_executable=find_program("dp"), with_mpi=False
+    ).store()
+    frames = FrameSetData(
+        Frames.from_atoms(rattled_licl(12, seed=1)), level_of_theory={"engine": "lennard-jones"}
+    ).store()
+    potentials = []
+    for seed in (1, 2):
+        results, node = run_get_node(
+            CalculationFactory("mliptransport.deepmd.train"),
+            code=code,
+            frames={"initial": frames},
+            parameters=orm.Dict(TINY_TRAINING),
+            type_map=orm.List(["Li", "Cl"]),
+            seed=orm.Int(seed),
+            metadata={"options": {"max_wallclock_seconds": 300}},
+        )
+        assert node.is_finished_ok, f"{node.exit_message}: {node.get_scheduler_stderr()}"
+        potentials.append(results["potential"])
+    return potentials
