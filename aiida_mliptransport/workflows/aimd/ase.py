@@ -11,6 +11,7 @@ from aiida.engine import ProcessBuilder
 from ...calculations.ase import AseMDCalculation
 from ...calculations.ase_parameters import MDParameters
 from ...calculations.parameters import validation_message
+from ...data.potential import PotentialData
 from ..protocols import load_protocol
 from .base import AimdWorkChain
 
@@ -24,10 +25,7 @@ class AseAimdWorkChain(AimdWorkChain):
     @classmethod
     def define(cls, spec: Any) -> None:
         super().define(spec)
-        spec.expose_inputs(
-            AseMDCalculation, namespace="ase", exclude=("structure", "parameters", "potential")
-        )
-        spec.inputs["ase"]["calculator"].required = True
+        spec.expose_inputs(AseMDCalculation, namespace="ase", exclude=("structure", "parameters"))
         base = spec.inputs.validator
         spec.inputs.validator = lambda value, port: base(value, port) or _validate(value, port)
 
@@ -46,6 +44,7 @@ class AseAimdWorkChain(AimdWorkChain):
         structures: Mapping[str, orm.StructureData],
         temperatures: list[float],
         calculator: Mapping[str, Any] | None = None,
+        potential: PotentialData | None = None,
         seed: int = 1,
         max_concurrent: int | None = None,
         protocol: str | None = None,
@@ -65,6 +64,8 @@ class AseAimdWorkChain(AimdWorkChain):
         calculator
             Takes the place of the calculator in ``protocols/label.yaml`` as a whole: MD and labels
             of a campaign have one level of theory.
+        potential
+            Takes the place of any calculator: the teacher that also labels.
         seed
             Seeds of the runs are derived from it.
         overrides
@@ -83,7 +84,10 @@ class AseAimdWorkChain(AimdWorkChain):
         builder.max_concurrent = orm.Int(max_concurrent or inputs["max_concurrent"])
         builder.parameters = orm.Dict({**inputs["parameters"], **inputs["ase"]["parameters"]})
         builder.ase.code = code
-        builder.ase.calculator = orm.Dict(dict(calculator or default))
+        if potential is None:
+            builder.ase.calculator = orm.Dict(dict(calculator or default))
+        else:
+            builder.ase.potential = potential
         limit = {"max_wallclock_seconds": inputs["ase"]["max_wallclock_seconds"]}
         for key, value in {**limit, **(options or {})}.items():
             builder.ase.metadata.options[key] = value
