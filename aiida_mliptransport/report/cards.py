@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .model import Report, Transport
+from .model import ArrheniusFit, Report, Transport
 from .numbers import duration, grouped, percent, plural, plus_minus, significant
 from .tables_transport import needed_text
 
@@ -80,18 +80,18 @@ def _transport_cards(transport: Transport) -> list[Card]:
             remark = f"Haven ratio σ(NE)/σ = {haven}"
         text = plus_minus(sigma.value, sigma.error, "mS/cm") if sigma.resolved else "not resolved"
         found.append(Card(f"σ at {where}", text, remark))
-    energies = {
-        fit.name: plus_minus(fit.activation_eV, fit.activation_error_eV, "eV")
+    fits = {
+        fit.name: fit
         for fit in transport.arrhenius
         if fit.activation_eV is not None and fit.structure == low.structure
     }
-    if f"D_{element}" in energies:
-        remark = f"{_span(transport)}"
-        if "sigma_T" in energies:
-            remark += f"; of σT {energies['sigma_T']}"
-        found.append(Card(f"Activation energy of D({element})", energies[f"D_{element}"], remark))
-    elif "sigma_T" in energies:
-        found.append(Card("Activation energy of σT", energies["sigma_T"], _span(transport)))
+    main = fits.get(f"D_{element}") or fits.get("sigma_T")
+    if main is not None:
+        name = "σT" if main.name == "sigma_T" else f"D({element})"
+        remark = plural(main.n_temperatures, "temperature") if main.n_temperatures else ""
+        if main.name != "sigma_T" and "sigma_T" in fits:
+            remark = "; ".join(filter(None, (remark, f"of σT {_energy(fits['sigma_T'])}")))
+        found.append(Card(f"Activation energy of {name}", _energy(main), remark))
     return found
 
 
@@ -103,6 +103,5 @@ def _range(transport: Transport, element: str | None) -> str:
     return f"{plus_minus(values[0].value, values[0].error)} at {hot.temperature:g} K"
 
 
-def _span(transport: Transport) -> str:
-    t = sorted({p.temperature for p in transport.points})
-    return f"{t[0]:g} to {t[-1]:g} K" if len(t) > 1 else f"{t[0]:g} K"
+def _energy(fit: ArrheniusFit) -> str:
+    return plus_minus(fit.activation_eV, fit.activation_error_eV, "eV")

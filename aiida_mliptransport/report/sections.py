@@ -94,9 +94,8 @@ def _numbers(report: Report) -> list[Block]:
     blocks.append(
         _table(
             tables_transport.runs_table(transport),
-            "Production runs. Last two columns: largest force deviation of the committee in a "
-            "frame (eV/Å), its median and 99 % quantile; above the trust levels the potential "
-            "extrapolates.",
+            "Production runs. Deviation: largest force deviation of the committee in a frame; "
+            "above the trust levels the potential extrapolates.",
             "",
         )
     )

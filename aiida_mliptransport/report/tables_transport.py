@@ -116,7 +116,7 @@ def runs_table(transport: Transport) -> Table | None:
     return Table(
         heads(
             *_point_heads(transport), "mean T (K)|", "atoms|", "volume (Å³)|", "runs|",
-            "MD in all (ps)|", "median|", "99 %|",
+            "MD in all (ps)|", "deviation, median (eV/Å)|", "deviation, 99 % (eV/Å)|",
         ),
         tuple(
             (

@@ -144,14 +144,14 @@ def _transport_verdict(report: Report, failed: Sequence[Check]) -> Verdict:
 
 def _failed_text(failed: Sequence[Check], total: int) -> str:
     named = "; ".join(
-        f"{_lower(check_name(check))} {check_value(check, check.value)} "
+        f"{_lower(check_name(check))}: {check_value(check, check.value)} "
         f"(limit {check_limit(check)})"
         if check.value is not None
         else f"{_lower(check_name(check))} has no value"
         for check in failed[:MAX_NAMED]
     )
     more = "; …" if len(failed) > MAX_NAMED else ""
-    return f"{len(failed)} of {plural(total, 'check')} failed: {named}{more}"
+    return f"{len(failed)} of {plural(total, 'check')} failed, {named}{more}"
 
 
 def _lower(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ase.build import bulk
 from synthetic_graph import Graph
 
 from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.report.graph import outputs
 
 LEVEL = {
@@ -52,8 +54,11 @@ def trajectory(seed: int) -> orm.Data:
     return orm.Int(seed)
 
 
-def potential(seed: int) -> orm.SinglefileData:
-    return orm.SinglefileData(io.BytesIO(b"model %d" % seed), "model.pb")
+def potential(seed: int) -> PotentialData:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pb"
+        path.write_bytes(b"model %d" % seed)
+        return PotentialData("deepmd", "3.2.0", ("Li", "Cl"), 6.0, {"model": path}, seed=seed)
 
 
 def arrays(content: dict[str, np.ndarray]) -> orm.ArrayData:

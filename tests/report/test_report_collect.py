@@ -85,6 +85,7 @@ def test_versions_and_level_of_theory_are_those_recorded_in_nodes(finished_repor
     assert versions["aiida-mliptransport"] == "0.1.0"
     assert versions["Lammps"] == "22 Jul 2025"
     assert versions["labels by tblite"] == "0.4.0"
+    assert versions["potential backend deepmd"] == "3.2.0"
     assert versions["codes"] == "dp@node, lmp@node, python@node"
     assert finished_report.level_of_theory["method"] == "GFN1-xTB"
 
