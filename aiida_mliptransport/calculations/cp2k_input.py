@@ -1,0 +1,227 @@
+"""Render typed settings, frames and MD parameters as CP2K's input and coordinate files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..science.frames import System
+from .cp2k_settings import Cp2kMDParameters, Cp2kSettings
+
+# Names in the run directory: node content must not depend on what a file was called elsewhere.
+POTENTIAL_FILE = "POTENTIALS"
+DISPERSION_FILE = "dftd3.dat"
+COORDINATES_FILE = "aiida.coords.xyz"
+REFERENCE_TRAJECTORY_FILE = "aiida-reftraj.xyz"
+REFERENCE_CELL_FILE = "aiida-reftraj.cell"
+
+#: CP2K's words for the settings' ones.
+_MINIMIZERS = {"diis": "DIIS", "cg": "CG"}
+_PRECONDITIONERS = {
+    "full_all": "FULL_ALL",
+    "full_single_inverse": "FULL_SINGLE_INVERSE",
+    "full_kinetic": "FULL_KINETIC",
+}
+
+
+def force_eval(
+    settings: Cp2kSettings,
+    elements: Sequence[str],
+    cell: Any,
+    extrapolation: str,
+    basis_files: Sequence[str],
+) -> dict[str, Any]:
+    """Return the FORCE_EVAL section; cell (3, 3) in Å."""
+    dft: dict[str, Any] = {
+        "BASIS_SET_FILE_NAME": list(basis_files),
+        "POTENTIAL_FILE_NAME": POTENTIAL_FILE,
+        "CHARGE": settings.charge,
+        "MULTIPLICITY": settings.multiplicity,
+        "UKS": settings.multiplicity > 1,
+        "QS": {
+            "METHOD": "GPW",
+            "EPS_DEFAULT": settings.eps_default,
+            **_extrapolation(settings, extrapolation),
+        },
+        "MGRID": {
+            "CUTOFF": settings.cutoff_Ry,
+            "REL_CUTOFF": settings.relative_cutoff_Ry,
+            "NGRIDS": settings.n_grids,
+        },
+        "SCF": _scf(settings),
+        "XC": {"XC_FUNCTIONAL": {"_": settings.functional}, **_dispersion(settings)},
+    }
+    if settings.k_points != "gamma":
+        dft["KPOINTS"] = {
+            "SCHEME": "MONKHORST-PACK " + " ".join(map(str, settings.k_points)),
+            "SYMMETRY": False,
+            "FULL_GRID": True,
+        }
+    return {
+        "METHOD": "QUICKSTEP",
+        "STRESS_TENSOR": "ANALYTICAL",
+        "PRINT": {"STRESS_TENSOR": {"_": "ON"}},
+        "DFT": dft,
+        "SUBSYS": {
+            "CELL": {
+                letter: " ".join(f"{x:.12f}" for x in vector)
+                for letter, vector in zip("ABC", cell, strict=True)
+            },
+            "TOPOLOGY": {"COORD_FILE_NAME": COORDINATES_FILE, "COORD_FILE_FORMAT": "XYZ"},
+            "KIND": [
+                {
+                    "_": element,
+                    "BASIS_SET": settings.basis_of(element),
+                    "POTENTIAL": settings.potential_of(element),
+                }
+                for element in elements
+            ],
+        },
+    }
+
+
+def _extrapolation(settings: Cp2kSettings, name: str) -> dict[str, Any]:
+    # Wave functions of a k-point mesh cannot be extrapolated by CP2K.
+    if settings.k_points != "gamma":
+        return {"EXTRAPOLATION": "USE_GUESS"}
+    return {"EXTRAPOLATION": name, "EXTRAPOLATION_ORDER": 3}
+
+
+def _scf(settings: Cp2kSettings) -> dict[str, Any]:
+    scf = settings.scf
+    section: dict[str, Any] = {
+        "SCF_GUESS": "ATOMIC",
+        "EPS_SCF": scf.eps_scf,
+        "MAX_SCF": scf.max_scf,
+        "PRINT": {"RESTART": {"_": "OFF"}},
+    }
+    if scf.method == "ot":
+        section["OT"] = {
+            "MINIMIZER": _MINIMIZERS[scf.minimizer],
+            "PRECONDITIONER": _PRECONDITIONERS[scf.preconditioner],
+        }
+        section["OUTER_SCF"] = {"EPS_SCF": scf.eps_scf, "MAX_SCF": scf.outer_max_scf}
+    else:
+        section["DIAGONALIZATION"] = {"_": "ON"}
+        section["MIXING"] = {"METHOD": "BROYDEN_MIXING", "ALPHA": scf.mixing_alpha}
+        section["MAX_SCF"] = scf.max_scf * scf.outer_max_scf
+        if settings.added_orbitals:
+            section["ADDED_MOS"] = settings.added_orbitals
+    if settings.electronic_temperature_K:
+        section["SMEAR"] = {
+            "_": "ON",
+            "METHOD": "FERMI_DIRAC",
+            "ELECTRONIC_TEMPERATURE": settings.electronic_temperature_K,
+        }
+    if settings.ignore_convergence_failure:
+        section["IGNORE_CONVERGENCE_FAILURE"] = True
+    return section
+
+
+def _dispersion(settings: Cp2kSettings) -> dict[str, Any]:
+    if settings.dispersion == "none":
+        return {}
+    pair = {
+        "TYPE": {"D3(BJ)": "DFTD3(BJ)", "D3": "DFTD3"}[settings.dispersion],
+        "REFERENCE_FUNCTIONAL": settings.functional,
+        "PARAMETER_FILE_NAME": DISPERSION_FILE,
+        "R_CUTOFF": f"[angstrom] {settings.dispersion_cutoff_A}",
+    }
+    return {"VDW_POTENTIAL": {"POTENTIAL_TYPE": "PAIR_POTENTIAL", "PAIR_POTENTIAL": pair}}
+
+
+def _motion_print(stride: int, velocities: bool) -> dict[str, Any]:
+    each = {"EACH": {"MD": stride}}
+    section: dict[str, Any] = {
+        "TRAJECTORY": {"_": "ON", **each},
+        "FORCES": {"_": "ON", **each},
+        "CELL": {"_": "ON", **each},
+        "RESTART": {"_": "OFF"},
+        "RESTART_HISTORY": {"_": "OFF"},
+    }
+    if velocities:
+        section["VELOCITIES"] = {"_": "ON", **each}
+    return section
+
+
+def label_motion(n_frames: int) -> dict[str, Any]:
+    """Return the MOTION section that evaluates ``n_frames`` given frames, each with its cell."""
+    return {
+        "MD": {
+            "ENSEMBLE": "REFTRAJ",
+            "STEPS": n_frames,
+            "REFTRAJ": {
+                "TRAJ_FILE_NAME": REFERENCE_TRAJECTORY_FILE,
+                "CELL_FILE_NAME": REFERENCE_CELL_FILE,
+                "VARIABLE_VOLUME": True,
+                "FIRST_SNAPSHOT": 1,
+                "LAST_SNAPSHOT": n_frames,
+                "STRIDE": 1,
+                "EVAL_ENERGY_FORCES": True,
+                "EVAL_FORCES": True,
+            },
+        },
+        "PRINT": _motion_print(1, velocities=False),
+    }
+
+
+def md_motion(md: Cp2kMDParameters) -> dict[str, Any]:
+    """Return the MOTION section of molecular dynamics in a fixed cell."""
+    section: dict[str, Any] = {
+        "ENSEMBLE": md.ensemble.upper(),
+        "STEPS": md.steps,
+        "TIMESTEP": md.timestep_fs,
+        "TEMPERATURE": md.temperature_K,
+        "PRINT": {"ENERGY": {"EACH": {"MD": 1}}},
+    }
+    if md.ensemble == "nvt":
+        section["THERMOSTAT"] = {
+            "TYPE": "CSVR",
+            "CSVR": {"TIMECON": md.thermostat_damping_fs},
+        }
+    return {"MD": section, "PRINT": _motion_print(md.trajectory_stride, velocities=True)}
+
+
+def cp2k_input(
+    project: str,
+    force: Mapping[str, Any],
+    motion: Mapping[str, Any],
+    seed: int | None = None,
+    walltime_s: int | None = None,
+) -> dict[str, Any]:
+    """Return the whole input; CP2K ends by itself between two steps after ``walltime_s``."""
+    section: dict[str, Any] = {
+        "PROJECT": project,
+        "RUN_TYPE": "MD",
+        # The SCF iterations of hundreds of frames would be most of the output.
+        "PRINT_LEVEL": "LOW",
+    }
+    if seed is not None:
+        section["SEED"] = seed
+    if walltime_s is not None:
+        section["WALLTIME"] = walltime_s
+    return {"GLOBAL": section, "FORCE_EVAL": dict(force), "MOTION": dict(motion)}
+
+
+def xyz_text(system: System) -> str:
+    """Return frames as XYZ with the comment lines that CP2K's REFTRAJ reads."""
+    lines = []
+    for number, frame in enumerate(system.positions, start=1):
+        lines += [str(system.n_atoms), f" i = {number:8d}, time = {number:12.3f}, E = 0.0"]
+        lines += [
+            f"{s:3s} " + " ".join(f"{x:20.12f}" for x in row)
+            for s, row in zip(system.symbols, frame, strict=True)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def cell_text(system: System) -> str:
+    """Return the cells in the layout of CP2K's cell files."""
+    lines = ["# Step Time [fs] Ax Ay Az Bx By Bz Cx Cy Cz [Angstrom] Volume [Angstrom^3]"]
+    volumes = np.abs(np.linalg.det(system.cells))
+    for number, (cell, volume) in enumerate(zip(system.cells, volumes, strict=True), start=1):
+        vectors = " ".join(f"{x:.12f}" for x in cell.ravel())
+        lines.append(f"{number} {number:.3f} {vectors} {volume:.10f}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,151 @@
+"""Typed settings of a CP2K calculation, and the level of theory that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from ase.data import atomic_numbers
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+#: A name in a basis-set or potential file; nothing else may reach the input.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+*()-]{0,79}$")]
+
+
+class _Typed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScfSettings(_Typed):
+    """How the energy is minimised; no part of the level of theory except through its accuracy."""
+
+    method: Literal["ot", "diagonalization"] = "ot"
+    eps_scf: PositiveFloat = 1e-6
+    max_scf: PositiveInt = 30
+    outer_max_scf: PositiveInt = 5
+    minimizer: Literal["diis", "cg"] = "diis"
+    preconditioner: Literal["full_all", "full_single_inverse", "full_kinetic"] = "full_all"
+    mixing_alpha: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
+
+
+class Cp2kSettings(_Typed):
+    """Settings of energy, forces and stress by CP2K's GPW method.
+
+    Parameters
+    ----------
+    basis_set, potential
+        Name in the basis-set and potential files, of every element without one of its own in
+        ``basis_sets`` and ``potentials`` (element to name).
+    cutoff_Ry, relative_cutoff_Ry, n_grids
+        Plane-wave cutoff of the finest grid and of a Gaussian of exponent 1, Ry.
+    k_points
+        ``gamma`` or a Monkhorst–Pack mesh; a mesh needs ``scf.method = diagonalization``.
+    electronic_temperature_K
+        Fermi–Dirac smearing; null for none. The energy is then the free energy, which the forces
+        belong to.
+    ignore_convergence_failure
+        CP2K 2024.1 and later stop at the first unconverged frame without it; earlier versions do
+        not know the keyword. Unconverged frames never become labels either way.
+    """
+
+    functional: Literal["PBE"] = "PBE"
+    dispersion: Literal["D3(BJ)", "D3", "none"] = "D3(BJ)"
+    dispersion_cutoff_A: PositiveFloat = 15.0
+    basis_set: Name
+    basis_sets: dict[str, Name] = {}
+    potential: Name
+    potentials: dict[str, Name] = {}
+    cutoff_Ry: Annotated[float, Field(ge=50.0, le=5000.0)]
+    relative_cutoff_Ry: Annotated[float, Field(ge=10.0, le=500.0)]
+    n_grids: Annotated[int, Field(ge=1, le=10)] = 5
+    eps_default: Annotated[float, Field(gt=0.0, le=1e-6)] = 1e-10
+    k_points: Literal["gamma"] | tuple[PositiveInt, PositiveInt, PositiveInt] = "gamma"
+    electronic_temperature_K: PositiveFloat | None = None
+    added_orbitals: Annotated[int, Field(ge=0)] = 0
+    charge: int = 0
+    multiplicity: PositiveInt = 1
+    scf: ScfSettings = ScfSettings()
+    ignore_convergence_failure: bool = False
+
+    @field_validator("basis_sets", "potentials")
+    @classmethod
+    def _elements(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(value) - set(atomic_numbers))
+        if unknown:
+            raise ValueError(f"has keys {unknown}, expected chemical symbols")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Cp2kSettings:
+        if self.scf.method == "ot" and self.k_points != "gamma":
+            raise ValueError(
+                f"k_points is {self.k_points} with scf.method 'ot', which knows the Γ point only; "
+                "set scf.method to 'diagonalization'"
+            )
+        if self.scf.method == "ot" and (self.electronic_temperature_K or self.added_orbitals):
+            raise ValueError(
+                "electronic_temperature_K or added_orbitals is set with scf.method 'ot', which "
+                "has full occupation only; set scf.method to 'diagonalization'"
+            )
+        if self.electronic_temperature_K and not self.added_orbitals:
+            raise ValueError(
+                f"electronic_temperature_K is {self.electronic_temperature_K} with "
+                "added_orbitals 0, expected empty orbitals to smear into; set added_orbitals"
+            )
+        return self
+
+    def basis_of(self, element: str) -> str:
+        return self.basis_sets.get(element, self.basis_set)
+
+    def potential_of(self, element: str) -> str:
+        return self.potentials.get(element, self.potential)
+
+
+class Cp2kMDParameters(_Typed):
+    """Molecular dynamics: ``ensemble`` nvt (velocity rescaling) or nve."""
+
+    ensemble: Literal["nvt", "nve"] = "nvt"
+    temperature_K: PositiveFloat
+    steps: PositiveInt
+    timestep_fs: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    trajectory_stride: PositiveInt = 1
+    thermostat_damping_fs: PositiveFloat = 50.0
+    seed: Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def level_of_theory(settings: Cp2kSettings, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the physics of the settings.
+
+    Parameters
+    ----------
+    files : mapping
+        Role (``basis_set``, ``potential``, ``dispersion``) to the sha256 of the file's content:
+        one name has had different parameters in different releases of CP2K.
+    """
+    level = settings.model_dump(
+        mode="json",
+        exclude={"scf", "ignore_convergence_failure", "electronic_temperature_K"},
+    )
+    if settings.dispersion == "none":
+        del level["dispersion_cutoff_A"]
+    if settings.electronic_temperature_K:
+        level["smearing"] = {
+            "method": "fermi_dirac",
+            "temperature_K": settings.electronic_temperature_K,
+        }
+    else:
+        del level["added_orbitals"]
+    return {
+        "engine": "cp2k",
+        "method": "GPW",
+        **level,
+        "files_sha256": dict(sorted(files.items())),
+    }

@@ -1,0 +1,376 @@
+"""CP2K settings, inputs and data files; and the real program: finite differences, retries, MD."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from ase import Atoms
+from ase.build import bulk
+
+from aiida_mliptransport.calculations.cp2k import Cp2kLabelCalculation
+from aiida_mliptransport.calculations.cp2k_data import (
+    Cp2kDataError,
+    check_entries,
+    entries,
+    find_data_folder,
+    load_files,
+)
+from aiida_mliptransport.calculations.cp2k_input import cell_text, xyz_text
+from aiida_mliptransport.calculations.cp2k_settings import Cp2kSettings, level_of_theory
+from aiida_mliptransport.calculations.parameters import validation_message
+from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.science.frames import Frames
+from aiida_mliptransport.workflows.aimd.cp2k import Cp2kAimdWorkChain
+from aiida_mliptransport.workflows.label.cp2k import Cp2kLabelWorkChain, patient_settings
+from aiida_mliptransport.workflows.protocols import ProtocolError, list_protocols, load_protocol
+
+BASIS = """\
+# A comment about Li and Cl
+ Li SZV-TEST SZV-TEST-q3
+ 1
+ 2 0 0 1 1
+      7.133127574876  0.277443782336
+ Cl SZV-TEST SZV-TEST-q7
+ 1
+ 2 0 0 1 1
+      2.379078117601  0.349064979100
+"""
+POTENTIALS = """\
+Li GTH-PBE-q3 GTH-PBE
+    3
+     0.40000000    4   -14.08115455
+#
+Cl GTH-PBE-q7 GTH-PBE
+    2    5
+     0.41000000    2    -6.39208181
+"""
+SETTINGS = {
+    "basis_set": "SZV-TEST",
+    "potential": "GTH-PBE",
+    "cutoff_Ry": 200,
+    "relative_cutoff_Ry": 30,
+    "dispersion": "none",
+}
+
+
+def licl(seed, strain=0.0):
+    atoms = bulk("LiCl", "rocksalt", a=5.3, cubic=True)
+    atoms.rattle(0.15, seed=seed)
+    atoms.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
+    return atoms
+
+
+def frame_set(images):
+    return FrameSetData(Frames.from_atoms(images))
+
+
+def single_file(content, name):
+    return orm.SinglefileData(io.BytesIO(content.encode()), filename=name)
+
+
+@pytest.fixture
+def files():
+    return {
+        "basis_set": single_file(BASIS, "BASIS_TEST"),
+        "potential": single_file(POTENTIALS, "POTENTIALS_TEST"),
+    }
+
+
+def problem(**inputs):
+    return Cp2kLabelCalculation.validate_inputs({"parameters": orm.Dict(SETTINGS), **inputs}, None)
+
+
+def test_the_input_holds_settings_frames_and_cells(make_code, generate_calc_job, files):
+    images = [licl(1), licl(2, strain=0.05)]
+    folder, info = generate_calc_job(
+        "mliptransport.cp2k",
+        {
+            "code": make_code("cp2k", "/bin/true"),
+            "frames": frame_set(images),
+            "files": files,
+            "parameters": orm.Dict(SETTINGS),
+            "metadata": {"options": {"max_wallclock_seconds": 1000}},
+        },
+    )
+    content = (folder / "aiida.inp").read_text()
+    for line in (
+        "CUTOFF 200.0", "BASIS_SET SZV-TEST", "LAST_SNAPSHOT 2", "VARIABLE_VOLUME .TRUE.",
+        "WALLTIME 900", "STRESS_TENSOR ANALYTICAL", "BASIS_SET_FILE_NAME BASIS_SETS_0",
+    ):  # fmt: skip
+        assert line in content
+    assert "VDW_POTENTIAL" not in content
+    cells = np.loadtxt(folder / "aiida-reftraj.cell")
+    np.testing.assert_allclose(cells[:, 2:11].reshape(2, 3, 3), [a.cell.array for a in images])
+    np.testing.assert_allclose(cells[:, 11], [a.get_volume() for a in images])
+    lines = (folder / "aiida-reftraj.xyz").read_text().splitlines()
+    assert len(lines) == 2 * 10
+    np.testing.assert_allclose([float(x) for x in lines[12].split()[1:]], images[1].positions[0])
+    assert {target for _, _, target in info.local_copy_list} == {"BASIS_SETS_0", "POTENTIALS"}
+    assert "timeout" in info.prepend_text
+
+
+def test_frames_are_written_to_a_precision_that_keeps_their_identity():
+    system = Frames.from_atoms([licl(1)]).systems[0]
+    rows = [line.split() for line in xyz_text(system).splitlines()[2:]]
+    np.testing.assert_allclose(
+        [[float(x) for x in row[1:]] for row in rows], system.positions[0], atol=1e-11
+    )
+    assert len(cell_text(system).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cutof_Ry": 300}, "unknown key 'cutof_Ry'"),
+        ({"cutoff_Ry": 5}, "cutoff_Ry is 5"),
+        ({"basis_set": "X\n&END"}, "basis_set is"),
+        ({"basis_sets": {"Xx": "SZV"}}, "chemical symbols"),
+        ({"k_points": [2, 2, 2]}, "set scf.method to 'diagonalization'"),
+        ({"electronic_temperature_K": 500.0}, "full occupation"),
+        ({"functional": "B3LYP"}, "functional is 'B3LYP'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name_and_value(change, words):
+    assert words in validation_message(Cp2kSettings, {**SETTINGS, **change})
+
+
+def test_a_missing_basis_set_is_named_with_element_and_file(files):
+    settings = Cp2kSettings.model_validate({**SETTINGS, "basis_sets": {"Li": "TZVP-TEST"}})
+    with pytest.raises(Cp2kDataError, match=r"basis set 'TZVP-TEST' for Li in BASIS_TEST.*SZV-T"):
+        check_entries(settings, ["Cl", "Li"], files)
+
+
+def test_an_element_without_potential_is_refused_before_submission(files):
+    sodium = Atoms("NaCl", positions=[[0, 0, 0], [2.8, 0, 0]], cell=[6, 6, 6], pbc=True)
+    message = problem(frames=frame_set([sodium]), files=files)
+    assert "Na" in message
+    assert "BASIS_TEST" in message
+
+
+def test_dispersion_needs_its_file(files):
+    settings = Cp2kSettings.model_validate({**SETTINGS, "dispersion": "D3(BJ)"})
+    with pytest.raises(Cp2kDataError, match=r"dftd3\.dat"):
+        check_entries(settings, ["Li"], files)
+
+
+def test_names_of_entries_are_read_without_comments_and_numbers():
+    assert entries(BASIS) == {
+        "Li": {"SZV-TEST", "SZV-TEST-q3"},
+        "Cl": {"SZV-TEST", "SZV-TEST-q7"},
+    }
+    assert entries(POTENTIALS)["Cl"] == {"GTH-PBE-q7", "GTH-PBE"}
+
+
+def test_a_missing_data_folder_or_file_says_what_to_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("CP2K_DATA_DIR", raising=False)
+    with pytest.raises(Cp2kDataError, match="CP2K_DATA_DIR"):
+        find_data_folder(str(tmp_path / "bin" / "cp2k"))
+    with pytest.raises(Cp2kDataError, match="'ABSENT' is not in"):
+        load_files(tmp_path, ["ABSENT"], "GTH_POTENTIALS", None)
+
+
+def test_the_data_folder_is_found_beside_the_executable(tmp_path, monkeypatch):
+    monkeypatch.delenv("CP2K_DATA_DIR", raising=False)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "share" / "cp2k").mkdir(parents=True)
+    (tmp_path / "share" / "cp2k" / "GTH_POTENTIALS").write_text(POTENTIALS)
+    assert find_data_folder(str(tmp_path / "bin" / "cp2k")) == tmp_path / "share" / "cp2k"
+
+
+def test_frames_of_two_compositions_or_without_cell_are_refused(files):
+    other = licl(1)[[0, 1]]
+    assert "2 systems" in problem(frames=frame_set([licl(1), other]), files=files)
+    molecule = Atoms("LiCl", positions=[[0, 0, 0], [2.0, 0, 0]])
+    assert "periodic" in problem(frames=frame_set([molecule]), files=files)
+
+
+def test_charge_of_frames_and_settings_must_agree(files):
+    charged = licl(1)
+    charged.info["charge"] = 1
+    assert "parameters.charge is 0" in problem(frames=frame_set([charged]), files=files)
+
+
+def test_another_file_content_is_another_level_of_theory_and_other_scf_settings_are_not():
+    one = Cp2kSettings.model_validate(SETTINGS)
+    patient = Cp2kSettings.model_validate(patient_settings(SETTINGS))
+    assert one != patient
+    assert level_of_theory(one, {"potential": "a"}) == level_of_theory(patient, {"potential": "a"})
+    assert level_of_theory(one, {"potential": "a"}) != level_of_theory(one, {"potential": "b"})
+
+
+@pytest.mark.parametrize("protocol", sorted(list_protocols("cp2k")))
+def test_every_protocol_gives_valid_settings(protocol):
+    inputs = load_protocol("cp2k", protocol)
+    assert validation_message(Cp2kSettings, inputs["settings"]) is None
+    parameters = orm.Dict(inputs["aimd"]["parameters"])
+    assert Cp2kAimdWorkChain.validate_parameters(parameters, None) is None
+
+
+def test_unknown_settings_are_refused_by_the_builder(make_code):
+    with pytest.raises(ProtocolError, match="cutof_Ry"):
+        Cp2kLabelWorkChain.get_builder_from_protocol(
+            make_code("cp2k", "/bin/true"), settings={"cutof_Ry": 300}
+        )
+
+
+# From here on with the real program; small basis, and for the tests that check no physics a low
+# cutoff.
+
+FAST = {
+    "basis_set": "SZV-MOLOPT-SR-GTH",
+    "cutoff_Ry": 120,
+    "relative_cutoff_Ry": 20,
+    "scf": {"eps_scf": 1e-5},
+}
+
+
+@pytest.fixture
+def job(make_code):
+    """Return a factory of :class:`Cp2kLabelCalculation` runs with real data files."""
+    code = make_code("cp2k")
+    data = load_files(
+        find_data_folder(str(code.filepath_executable)),
+        ["BASIS_MOLOPT"],
+        "GTH_POTENTIALS",
+        "dftd3.dat",
+    )
+
+    def factory(settings, **inputs):
+        return run_get_node(
+            Cp2kLabelCalculation,
+            code=code,
+            files=data,
+            parameters=orm.Dict({"potential": "GTH-PBE", **settings}),
+            metadata={"options": {"max_wallclock_seconds": 300}},
+            **inputs,
+        )
+
+    return factory
+
+
+@pytest.mark.cp2k
+def test_forces_and_stress_of_an_md_frame_are_derivatives_of_the_energy(job):
+    settings = {
+        **FAST,
+        "cutoff_Ry": 300,
+        "relative_cutoff_Ry": 30,
+        "eps_default": 1e-11,
+        "dispersion_cutoff_A": 8.0,
+        "scf": {"method": "diagonalization", "eps_scf": 1e-7, "max_scf": 40},
+    }
+    md = {
+        "ensemble": "nve",
+        "temperature_K": 1500.0,
+        "steps": 2,
+        "timestep_fs": 2.0,
+        "trajectory_stride": 2,
+        "seed": 3,
+    }
+    results, node = job(settings, structure=orm.StructureData(ase=licl(1)), md=orm.Dict(md))
+    assert node.is_finished_ok, node.exit_message
+    frame = results["frames"].frames.take([1])
+    label = frame.systems[0]
+    assert label.steps.tolist() == [2]
+
+    start = frame.without_labels().to_atoms()[0]
+    images, delta, strain = [start], 0.01, 0.004
+    for sign in (1, -1):
+        moved = start.copy()
+        moved.positions[0] += sign * delta * np.array([1.0, 0.0, 0.0])
+        stretched, sheared = start.copy(), start.copy()
+        stretched.set_cell(
+            start.cell.array @ (np.eye(3) + sign * strain * np.diag([1, 0, 0])), scale_atoms=True
+        )
+        shear = np.zeros((3, 3))
+        shear[0, 1] = shear[1, 0] = 0.5 * sign * strain
+        sheared.set_cell(start.cell.array @ (np.eye(3) + shear), scale_atoms=True)
+        images += [moved, stretched, sheared]
+    results, node = job(settings, frames=frame_set(images))
+    assert node.is_finished_ok, node.exit_message
+    static = results["frames"].frames
+    assert static.n_frames == 7
+    energies = np.concatenate([system.energies for system in static.systems])
+    volume = start.get_volume()
+    force = -(energies[1] - energies[4]) / (2 * delta)
+    stress_xx = (energies[2] - energies[5]) / (2 * strain * volume)
+    stress_xy = (energies[3] - energies[6]) / (2 * strain * volume)
+    # One labelled frame in the batch is the MD frame, which MD itself has labelled.
+    np.testing.assert_allclose(static.systems[0].forces[0], label.forces[0], atol=2e-3)
+    np.testing.assert_allclose(static.systems[0].stresses[0], label.stresses[0], atol=2e-5)
+    assert label.forces[0, 0, 0] == pytest.approx(force, abs=5e-3)
+    assert label.stresses[0, 0, 0] == pytest.approx(stress_xx, abs=5e-5)
+    assert label.stresses[0, 0, 1] == pytest.approx(stress_xy, abs=5e-5)
+    # The kinetic part that MD adds to its own stress is larger than all of these tolerances.
+    kinetic = 8 * 1.5 * 8.617e-5 * 1500 * 2 / 3 / volume
+    assert kinetic > 4e-3
+
+
+@pytest.mark.cp2k
+def test_a_frame_that_does_not_converge_never_becomes_a_label(job):
+    settings = {**FAST, "scf": {"max_scf": 2, "outer_max_scf": 1, "method": "diagonalization"}}
+    results, node = job(settings, frames=frame_set([licl(1)]))
+    assert node.exit_status == 450
+    assert "frames" not in results
+    (failure,) = results["failures"]["failures"]
+    assert failure["class"] == "scf_unconverged"
+
+
+@pytest.mark.cp2k
+def test_frames_that_did_not_converge_are_labelled_by_the_patient_retry(make_code):
+    images = [licl(1), licl(2, strain=0.1)]
+    builder = Cp2kLabelWorkChain.get_builder_from_protocol(
+        make_code("cp2k"),
+        frames=frame_set(images),
+        settings={**FAST, "scf": {"eps_scf": 1e-5, "max_scf": 7}},
+        protocol="fast",
+        options={"max_wallclock_seconds": 300},
+    )
+    results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert results["frames"].frames.identities() == Frames.from_atoms(images).identities()
+    assert results["failures"].get_dict() == {"failures": [], "n_tried": 2, "n_labelled": 2}
+    exit_codes = [c.exit_status for c in node.called if isinstance(c, orm.CalcJobNode)]
+    assert exit_codes[0] == 450
+    assert results["frames"].level_of_theory["gamma_cell_atoms"] == 8
+    # A label does not depend on which frame came before: the grid follows the cell.
+    alone, _ = run_get_node(
+        Cp2kLabelWorkChain.get_builder_from_protocol(
+            make_code("cp2k"), frames=frame_set(images[1:]), settings=FAST, protocol="fast"
+        )
+    )
+    np.testing.assert_allclose(
+        alone["frames"].frames.systems[0].forces[0],
+        results["frames"].frames.systems[0].forces[1],
+        atol=5e-3,
+    )
+
+
+@pytest.mark.cp2k
+def test_md_runs_give_frames_of_the_level_of_theory_of_the_labels(make_code):
+    builder = Cp2kAimdWorkChain.get_builder_from_protocol(
+        make_code("cp2k"),
+        structures={"licl": orm.StructureData(ase=licl(1))},
+        temperatures=[1000.0],
+        settings=FAST,
+        protocol="fast",
+        overrides={
+            "aimd": {
+                "runs": 1,
+                "parameters": {"steps": 4, "trajectory_stride": 2, "discard_steps": 2},
+            }
+        },
+        options={"max_wallclock_seconds": 300},
+    )
+    results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert results["frames"].frames.systems[0].steps.tolist() == [2, 4]
+    assert results["trajectories"]["licl_1000K_run0"].completed
+    label = Cp2kLabelWorkChain.get_builder_from_protocol(
+        make_code("cp2k"), frames=frame_set([licl(1)]), settings=FAST, protocol="fast"
+    )
+    results_label, _ = run_get_node(label)
+    assert results_label["frames"].level_of_theory == results["frames"].level_of_theory
