@@ -16,6 +16,7 @@ from aiida.common import LinkType
 from aiida.common.exceptions import NotExistent
 from aiida.common.folders import SandboxFolder
 from aiida.engine import CalcJob
+from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory, ParserFactory
@@ -36,6 +37,15 @@ def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
     node = aiida_computer_local(label="localhost")
     node.configure(safe_interval=0.0)
     return node
+
+
+@pytest.fixture(scope="session")
+def daemon(aiida_profile):
+    """A running daemon with one worker; stopped at the end of the session."""
+    client = get_daemon_client(aiida_profile.name)
+    client.start_daemon()
+    yield client
+    client.stop_daemon(wait=True)
 
 
 @pytest.fixture

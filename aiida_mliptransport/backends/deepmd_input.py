@@ -64,6 +64,8 @@ class DeepmdTrainParameters(BaseModel):
         Section ``training``; ``batch_size`` is that of the training data.
     compress
         Whether the frozen model is compressed for MD as well.
+    compression_step
+        Step of the compressed model's tables (``dp compress --step``); half of it doubles the size.
     divergence_ratio
         A training has diverged when the median force RMSE of the last tenth of its learning curve
         is above this many times the RMS of the forces it was trained on: a model that predicts no
@@ -78,6 +80,7 @@ class DeepmdTrainParameters(BaseModel):
     loss: dict[str, Any] = Field(default_factory=dict)
     training: TrainingSection
     compress: bool = True
+    compression_step: float = Field(default=0.01, ge=0.001, le=0.1)
     divergence_ratio: float = Field(default=2.0, gt=1.0)
 
     @field_validator("model")
@@ -99,7 +102,6 @@ class DeepmdTrainParameters(BaseModel):
                 "that is no input of its own makes clones of the committee's members"
             )
         return value
-
 
     @field_validator("loss")
     @classmethod
@@ -213,7 +215,8 @@ def commands(
     folder = CHECKPOINT_FOLDER if parameters.backend == "tensorflow" else saved
     steps = [("train", train), ("freeze", [*backend, "freeze", "-c", folder, "-o", frozen])]
     if parameters.compress:
-        steps.append(("compress", [*backend, "compress", "-i", frozen, "-o", compressed]))
+        step = ["--step", repr(parameters.compression_step)]
+        steps.append(("compress", [*backend, "compress", "-i", frozen, "-o", compressed, *step]))
     return steps
 
 

@@ -104,7 +104,9 @@ class FrameSetData(orm.Data):
             "engine_version": engine_version,
         }
         if frames.labelled:
-            forces = np.concatenate([s.forces.reshape(-1) for s in frames.systems])  # type: ignore[union-attr]
+            forces = np.concatenate(
+                [s.forces.reshape(-1) for s in frames.systems if s.forces is not None]
+            )
             attributes["force_rms"] = float(np.sqrt(np.mean(forces**2)))
             attributes["force_max_component"] = float(np.abs(forces).max())
         self.base.attributes.set_many(attributes)
@@ -117,7 +119,7 @@ class FrameSetData(orm.Data):
 
     def _get(self, name: str) -> np.ndarray:
         content = self.base.repository.get_object_content(name, mode="rb")
-        return np.load(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
+        return np.load(io.BytesIO(content), allow_pickle=False)
 
     @property
     def frames(self) -> Frames:
@@ -143,7 +145,7 @@ class FrameSetData(orm.Data):
                 f"frames node {self.pk} has schema version {version}, this package reads up to "
                 f"{SCHEMA_VERSION}; upgrade aiida-mliptransport"
             )
-        return self.base.attributes.get("systems")  # type: ignore[no-any-return]
+        return self.base.attributes.get("systems")
 
     @property
     def n_frames(self) -> int:

@@ -160,7 +160,8 @@ def codes_of(processes: Iterable[orm.ProcessNode]) -> dict[int, orm.AbstractCode
     query = _query_of(processes)
     if query is None:
         return {}
-    query.append(orm.AbstractCode, with_outgoing="process", project="*")
+    # The abstract class matches every Data node in a query, so the link tells which is the code.
+    query.append(orm.Data, with_outgoing="process", project="*", edge_filters={"label": "code"})
     return dict(query.all())
 
 

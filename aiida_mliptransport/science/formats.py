@@ -132,7 +132,7 @@ def write_deepmd(path: str | Path, frames: Frames, type_map: Sequence[str]) -> l
 
 
 def read_dpdata(path: str | Path, fmt: str) -> Frames:
-    """Read labelled frames in any format that dpdata knows (``vasp/outcar``, ``cp2k/output``, …)."""
+    """Read labelled frames in any format that dpdata knows, like ``vasp/outcar``."""
     import dpdata
 
     try:

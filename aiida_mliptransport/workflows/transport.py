@@ -68,8 +68,8 @@ class TransportWorkChain(FanOutWorkChain):
             valid_type=orm.Dict,
             required=False,
             serializer=orm.to_aiida_type,
-            help="MD parameters of a first run per structure, with temperature_K, from whose last "
-            "frame every temperature starts: how a crystal becomes a melt.",
+            help="temperature_K and steps of a first run per structure, from whose last frame all "
+            "temperatures start: how a crystal melts. Other keys replace those of parameters.",
         )
         spec.input(
             "charges",
@@ -198,7 +198,11 @@ class TransportWorkChain(FanOutWorkChain):
         if label.startswith("melt_") and label not in self.ctx.get("runs", {}):
             structure = self.inputs.structures[label.removeprefix("melt_")]
             number = list(self.inputs.structures).index(label.removeprefix("melt_"))
-            parameters = self.inputs.melt.get_dict()
+            parameters = {
+                **self.inputs.parameters.get_dict(),
+                "equilibration_steps": 0,
+                **self.inputs.melt.get_dict(),
+            }
             parameters["seed"] = derived_seed(self.inputs.seed.value, "melt", number)
         else:
             name, temperature, number = self.ctx.runs[label]

@@ -83,7 +83,7 @@ def test_one_job_trains_freezes_and_compresses(generate_calc_job, inputs):
     assert [code.cmdline_params for code in info.codes_info] == [
         ["train", "input.json"],
         ["freeze", "-c", "ckpt", "-o", "model.pb"],
-        ["compress", "-i", "model.pb", "-o", "compressed.pb"],
+        ["compress", "-i", "model.pb", "-o", "compressed.pb", "--step", "0.01"],
     ]
     assert set(info.retrieve_temporary_list) == {"model.pb", "compressed.pb", "out.json"}
     assert "timeout --kill-after" in info.prepend_text

@@ -1,4 +1,4 @@
-"""A worker killed in the middle of a step: the process ends, nothing is doubled, archives export."""
+"""A worker killed in a step: the process ends, nothing is doubled, archives export."""
 
 import os
 import signal

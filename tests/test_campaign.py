@@ -1,0 +1,226 @@
+"""A whole campaign by a real daemon with real dp, lmp and tblite: provenance, caching, archive."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.manage.caching import enable_caching
+from click.testing import CliRunner
+
+from aiida_mliptransport.campaign.launch import build, launch
+from aiida_mliptransport.campaign.schema import load_campaign
+from aiida_mliptransport.cli import cli
+from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.tools.archive import export_study
+
+pytestmark = [pytest.mark.daemon, pytest.mark.deepmd, pytest.mark.lammps, pytest.mark.tblite]
+
+TIMEOUT = 900
+EXAMPLE = Path(__file__).parents[1] / "examples" / "licl_melt" / "LiCl.cif"
+
+CAMPAIGN = """
+name: tiny-licl
+protocol: fast
+engine: ase
+seed: 3
+max_concurrent: 2
+ase: {calculator: tblite, method: GFN1-xTB}
+structures:
+  licl: {file: LiCl.cif, density_g_cm3: 1.6}
+temperatures_K: [1500]
+charges: {Li: 1, Cl: -1}
+aimd: {parameters: {steps: 40}}
+train:
+  committee_size: 2
+  parameters:
+    model:
+      descriptor: {rcut: 4.0, neuron: [4, 8], axis_neuron: 4}
+      fitting_net: {neuron: [8, 8]}
+    training: {numb_steps: 150, save_freq: 100}
+training: {final: {training: {numb_steps: 200}}}
+explore: {parameters: {steps: 200}}
+selection: {n_candidates: 3, n_blind: 2}
+budget: {max_iterations: 2}
+transport:
+  structures:
+    big: {file: LiCl.cif, supercell: [2, 1, 1], density_g_cm3: 1.6}
+  temperatures_K: [1300, 1500, 1700]
+  melt: null
+  parameters: {steps: 700, equilibration_steps: 50}
+"""
+
+
+def wait_for_end(node: orm.ProcessNode) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not node.is_terminated:
+        if time.monotonic() > deadline:
+            pytest.fail(f"process {node.pk} did not end within {TIMEOUT} s")
+        time.sleep(0.5)
+
+
+def job_nodes(node: orm.ProcessNode) -> list[orm.CalcJobNode]:
+    return [child for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
+
+
+def ancestors(node: orm.Node) -> set[str]:
+    """Return the UUIDs of all nodes from which ``node`` was made, by input and create links."""
+    seen: set[str] = set()
+    stack = [node]
+    while stack:
+        for link in stack.pop().base.links.get_incoming(
+            link_type=(LinkType.INPUT_CALC, LinkType.CREATE)
+        ):
+            if link.node.uuid not in seen:
+                seen.add(link.node.uuid)
+                stack.append(link.node)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def campaign_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("campaign")
+    (folder / "LiCl.cif").write_text(EXAMPLE.read_text())
+    path = folder / "campaign.yaml"
+    path.write_text(CAMPAIGN)
+    return path
+
+
+@pytest.fixture(scope="session")
+def campaign(daemon, campaign_file) -> orm.WorkChainNode:
+    """One small campaign, run once for all tests of this module."""
+    result = CliRunner().invoke(cli, ["setup"])
+    assert result.exit_code == 0, result.output
+    node = launch(load_campaign(campaign_file))
+    wait_for_end(node)
+    return node
+
+
+def test_the_campaign_ends_with_results_and_says_why(campaign):
+    assert campaign.exit_status in (0, 411), campaign.exit_message
+    history = campaign.outputs.history.get_dict()
+    assert history["stop_reason"]
+    assert len(history["iterations"]) in (1, 2)
+    assert all(not child.is_excepted for child in campaign.called_descendants)
+    observables = campaign.outputs.transport.observables.get_dict()
+    assert [p["temperature_K"] for p in observables["points"]] == [1300.0, 1500.0, 1700.0]
+
+
+def test_every_training_frame_is_an_ancestor_of_the_potential_and_no_blind_frame_is(campaign):
+    above = ancestors(campaign.outputs.potential)
+    frames = campaign.outputs.frames
+    assert {frames[key].uuid for key in frames} <= above
+    blind = campaign.outputs.blind_frames
+    assert not {blind[key].uuid for key in blind} & above
+    trained = {i for key in frames for i in frames[key].frames.identities()}
+    tested = {i for key in blind for i in blind[key].frames.identities()}
+    assert tested
+    assert not trained & tested
+
+
+def test_no_trajectory_gives_both_training_and_blind_frames(campaign):
+    def origins(namespace):
+        return {
+            (key, str(origin))
+            for key in namespace
+            if key.startswith("iteration")
+            for system in namespace[key].frames.systems
+            for origin in system.origins
+        }
+
+    trained = origins(campaign.outputs.frames)
+    tested = origins(campaign.outputs.blind_frames)
+    assert trained
+    assert tested
+    assert not trained & tested
+
+
+def test_every_data_node_has_a_creator_or_is_a_declared_import(campaign):
+    tracked = (
+        FrameSetData, PotentialData, orm.StructureData, orm.ArrayData
+    )  # fmt: skip
+    nodes = {
+        link.node
+        for process in [campaign, *campaign.called_descendants]
+        for link in process.base.links.get_outgoing(link_type=(LinkType.CREATE, LinkType.RETURN))
+    }
+    without = [node for node in nodes if isinstance(node, tracked) and node.creator is None]
+    assert without == []
+
+
+def test_labels_have_one_level_of_theory(campaign):
+    frames = campaign.outputs.frames
+    blind = campaign.outputs.blind_frames
+    hashes = {n[key].level_of_theory_hash for n in (frames, blind) for key in n}
+    assert len(hashes) == 1
+
+
+def test_the_same_campaign_again_is_taken_from_the_cache(campaign, campaign_file):
+    with enable_caching():
+        builder = build(load_campaign(campaign_file))
+        # The workers read the profile's caching option, the caller's context does not reach them.
+        from aiida.engine import run_get_node
+
+        _, again = run_get_node(builder)
+    assert again.exit_status == campaign.exit_status
+    ran = [job for job in job_nodes(again) if not job.base.caching.is_created_from_cache]
+    assert ran == []
+    one = campaign.outputs.potential.base.caching.compute_hash()
+    two = again.outputs.potential.base.caching.compute_hash()
+    assert one == two
+    assert again.outputs.history.get_dict() == campaign.outputs.history.get_dict()
+
+
+def test_status_report_and_lineage_work_on_the_campaign(campaign, tmp_path):
+    runner = CliRunner()
+    status = runner.invoke(cli, ["status", str(campaign.pk)])
+    assert status.exit_code == 0, status.output
+    path = tmp_path / "report.html"
+    report = runner.invoke(cli, ["report", str(campaign.pk), "-o", str(path)])
+    assert report.exit_code == 0, report.output
+    page = path.read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "licl" in page
+    lineage = runner.invoke(cli, ["lineage", str(campaign.outputs.potential.pk), "--json"])
+    assert lineage.exit_code == 0, lineage.output
+    content = json.loads(lineage.output)
+    frames = campaign.outputs.frames
+    assert content["training_frames"] == sum(frames[key].n_frames for key in frames)
+
+
+def test_the_summary_line_has_every_number(campaign):
+    result = CliRunner().invoke(
+        cli, ["summary", str(campaign.pk), "--name", "demo", "--mobile", "Li"]
+    )
+    assert result.exit_code == 0, result.output
+    keys = [word.split("=")[0] for word in result.output.split()[1:]]
+    assert keys == [
+        "converged", "iterations", "labels", "force_rmse_eV_A", "D_Li_cm2_s", "sigma_mS_cm",
+        "Ea_eV", "wall_s",
+    ]  # fmt: skip
+
+
+def test_an_archive_works_in_an_empty_profile(
+    campaign, tmp_path, aiida_config, aiida_profile_factory, aiida_profile
+):
+    from aiida.manage.configuration import load_profile
+    from aiida.tools.archive import import_archive
+
+    archive = export_study(campaign, tmp_path / "study.aiida")
+    uuid, potential = campaign.uuid, campaign.outputs.potential.uuid
+    runner = CliRunner()
+    with aiida_profile_factory(aiida_config, name="archive") as other:
+        import_archive(archive)
+        assert other.name != aiida_profile.name
+        path = tmp_path / "imported.html"
+        report = runner.invoke(cli, ["-p", other.name, "report", uuid, "-o", str(path)])
+        assert report.exit_code == 0, report.output
+        lineage = runner.invoke(cli, ["-p", other.name, "lineage", potential])
+        assert lineage.exit_code == 0, lineage.output
+        assert "labelling jobs" in lineage.output
+    load_profile(aiida_profile.name, allow_switch=True)
