@@ -17,14 +17,20 @@ def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
     Parameters
     ----------
     errors
-        ``errors`` of an evaluation; its force RMSE per component (eV/Å) sets the scale.
+        ``errors`` of a blind test, or before the first one ``results`` of a training: its force
+        RMSE per component (eV/Å) sets the scale.
     parameters
         ``low_factor`` and ``high_factor``: levels over the force RMSE per component. (The maximum
         deviation is that of a vector, over all atoms, so it exceeds the RMSE also in a good model.)
     """
     settings = parameters.get_dict()
+    content = errors.get_dict()
+    if "force" in content:
+        rmse, source = content["force"]["rmse_component"], "blind test"
+    else:
+        rmse, source = content["final_force_rmse_eV_A"]["highest"], "training"
     proposal = trust_levels_from_blind(
-        float(errors["force"]["rmse_component"]),
+        float(rmse),
         low_factor=float(settings["low_factor"]),
         high_factor=float(settings["high_factor"]),
         convention="component",
@@ -33,7 +39,8 @@ def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
         {
             "low": proposal.levels.low,
             "high": proposal.levels.high,
-            "blind_rmse": proposal.blind_rmse,
+            "force_rmse": float(rmse),
+            "source": source,
             "reasons": list(proposal.reasons),
         }
     )

@@ -57,7 +57,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             while_(cls.should_iterate)(
                 cls.train_committee,
                 cls.explore,
-                cls.set_trust_levels,
                 cls.select,
                 cls.label,
                 cls.inspect_labels,
@@ -227,22 +226,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         self.ctx.committee = potentials
         return None
 
-    def set_trust_levels(self) -> Any:
-        """Take the given trust levels, or those that the latest blind test proposes."""
-        given = self.inputs.selection.get_dict().get("trust_levels")
-        if given:
-            self.ctx.trust = orm.Dict(given).store() if self.ctx.trust is None else self.ctx.trust
-            return None
-        if self.ctx.errors is None:
-            node = self._submit_evaluation(
-                f"{self.stage}_training_errors", self._latest_frames(), self.ctx.committee
-            )
-            return ToContext(training_errors=node)
-        return None
-
-    def _latest_frames(self) -> FrameSetData:
-        return self.ctx.frames[list(self.ctx.frames)[-1]]
-
     def select(self) -> Any:
         """Choose candidates, and blind frames from trajectories of their own."""
         if not _trajectories(self.ctx.exploration):
@@ -252,15 +235,15 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
                 )
             )
         selection = self.inputs.selection.get_dict()
-        if not selection.get("trust_levels"):
-            if self.ctx.errors is None:
-                if not self.ctx.training_errors.is_finished_ok:
-                    return self._evaluation_failed(self.ctx.training_errors)
-                self.ctx.errors = self.ctx.training_errors.outputs.errors
+        if selection.get("trust_levels"):
+            self.ctx.trust = orm.Dict(selection["trust_levels"])
+        else:
+            # Before the first blind test there is only the error on what was trained on.
+            errors = self.ctx.errors or self.ctx.train.outputs.results
             self.ctx.trust = self.run_once(
                 f"{self.stage}_trust_levels",
                 propose_trust_levels,
-                errors=self.ctx.errors,
+                errors=errors,
                 parameters=self.inputs.selection,
             )["result"]
         needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
