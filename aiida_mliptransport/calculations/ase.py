@@ -27,6 +27,7 @@ from .ase_parameters import (
     calculator_message,
     complete_calculator,
 )
+from .disk import declare_disk_full
 from .parameters import validation_message
 from .runners.calculators import describe
 from .threads import thread_limits
@@ -86,9 +87,16 @@ class AseCalculation(CalcJob):
         spec.exit_code(
             202, "ERROR_INVALID_CALCULATOR", message="the calculator was refused: {reason}"
         )
-        spec.exit_code(300, "ERROR_RUNNER_FAILED", message="the runner failed: {reason}")
+        spec.exit_code(
+            300,
+            "ERROR_RUNNER_FAILED",
+            invalidates_cache=True,
+            message="the runner failed: {reason}",
+        )
         spec.exit_code(310, "ERROR_NO_FRAMES", message="no frame got a label: {reason}")
-        spec.exit_code(320, "ERROR_CALCULATOR_UNAVAILABLE", message="{reason}")
+        spec.exit_code(
+            320, "ERROR_CALCULATOR_UNAVAILABLE", invalidates_cache=True, message="{reason}"
+        )
         spec.exit_code(
             400,
             "ERROR_OUT_OF_WALLTIME",
@@ -101,6 +109,7 @@ class AseCalculation(CalcJob):
             invalidates_cache=True,
             message="the job ended before it was done; {n_frames} frames are kept: {reason}",
         )
+        declare_disk_full(spec)
 
     @classmethod
     def validate_inputs(cls, value: Mapping[str, Any], _: Any) -> str | None:

@@ -32,6 +32,7 @@ from .cp2k_input import (
     xyz_text,
 )
 from .cp2k_settings import Cp2kMDParameters, Cp2kSettings, level_of_theory
+from .disk import declare_disk_full
 from .parameters import validation_message
 from .threads import thread_limits
 from .walltime import WALLTIME_FILE, walltime_guard
@@ -165,6 +166,7 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             message="No frame converged. Raise scf.max_scf or scf.outer_max_scf, or use "
             "scf.minimizer 'cg'.",
         )
+        declare_disk_full(spec)
 
     @classmethod
     def validate_inputs(cls, value: Mapping[str, Any], _: Any) -> str | None:

@@ -27,6 +27,7 @@ from ..data.frames import FrameSetData, MixedLevelsOfTheoryError, one_level_of_t
 from ..data.potential import PotentialData
 from ..science.formats import write_deepmd
 from ..science.frames import Frames, System
+from .disk import declare_disk_full
 from .parameters import validation_message
 from .threads import thread_limits
 from .walltime import WALLTIME_FILE, walltime_guard
@@ -124,6 +125,7 @@ class DeepmdTrainCalculation(CalcJob):
         spec.exit_code(
             300,
             "ERROR_TRAINING_FAILED",
+            invalidates_cache=True,
             message="dp train ended without a learning curve: {reason}",
         )
         spec.exit_code(
@@ -169,6 +171,7 @@ class DeepmdTrainCalculation(CalcJob):
             message="dp train stopped at step {step} of {steps}; give the remote folder as "
             "'checkpoint': {reason}",
         )
+        declare_disk_full(spec)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write data and input, and the steps train, freeze and compress."""

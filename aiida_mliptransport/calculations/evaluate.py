@@ -21,6 +21,7 @@ from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from ..science.frames import Frames
+from .disk import declare_disk_full
 from .parameters import validation_message
 from .threads import thread_limits
 from .walltime import WALLTIME_FILE, walltime_guard
@@ -113,7 +114,10 @@ class EvaluateCalculation(CalcJob):
         )
         spec.default_output_node = "errors"
         spec.exit_code(
-            300, "ERROR_NO_PREDICTIONS", message="the runner wrote no predictions: {reason}"
+            300,
+            "ERROR_NO_PREDICTIONS",
+            invalidates_cache=True,
+            message="the runner wrote no predictions: {reason}",
         )
         spec.exit_code(
             310,
@@ -126,6 +130,7 @@ class EvaluateCalculation(CalcJob):
             invalidates_cache=True,
             message="out of wall clock time; raise max_wallclock_seconds or the stride",
         )
+        declare_disk_full(spec)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the frames and the description of each potential, and send the runner."""

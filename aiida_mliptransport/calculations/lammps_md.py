@@ -17,6 +17,7 @@ from aiida_lammps.calculations.raw import LammpsRawCalculation
 from ..backends import LammpsPair, PotentialError, get_backend
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
+from .disk import declare_disk_full
 from .lammps_script import (
     DATA_FILE,
     DUMP_FILE,
@@ -119,6 +120,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
         spec.exit_code(
             312,
             "ERROR_DUMP_TRUNCATED",
+            invalidates_cache=True,
             message="The dump is cut off after {n_frames} whole frames, which are kept. Is the "
             "disk full?",
         )
@@ -137,6 +139,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
         spec.exit_code(
             320,
             "ERROR_UNKNOWN_STYLE",
+            invalidates_cache=True,
             message="LAMMPS does not know what the potential needs: {reason}. Load the plugin (set "
             "LAMMPS_PLUGIN_PATH in the code's prepend_text, or use the lmp that deepmd-kit "
             "installs), or a LAMMPS built with that package.",
@@ -144,6 +147,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
         spec.exit_code(
             321,
             "ERROR_POTENTIAL_UNREADABLE",
+            invalidates_cache=True,
             message="LAMMPS cannot read the potential: {reason}. Use a LAMMPS plugin of the "
             "framework version that made it.",
         )
@@ -161,6 +165,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
             message="Out of wall clock time before the first recorded step; raise "
             "max_wallclock_seconds or lower equilibration_steps.",
         )
+        declare_disk_full(spec)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write data file and script, and name the files of potentials and restart."""

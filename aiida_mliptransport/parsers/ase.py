@@ -30,6 +30,7 @@ from ..data.frames import FrameSetData
 from ..data.level_of_theory import complete_level_of_theory
 from ..data.trajectory import MDTrajectoryData
 from ..science.frames import Frames, System
+from .disk import disk_full_is_declared
 
 #: Labels and the names of their arrays.
 LABELS = ("energies", "forces", "stresses")
@@ -38,6 +39,7 @@ LABELS = ("energies", "forces", "stresses")
 class AseParser(Parser):
     """Parser of the three ASE jobs."""
 
+    @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Read all complete rows, then say how the job ended."""
         self._folder = Path(kwargs["retrieved_temporary_folder"])

@@ -21,6 +21,7 @@ from ..science.frames import Frames, System
 from ..science.units import FS_TO_PS, HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
 from .cp2k_frames import LabelTable, label_table
 from .cp2k_output import MainOutput, XyzFrames, read_main_output, read_table, read_xyz
+from .disk import disk_full_is_declared
 
 #: A given position comes back with ten decimals.
 POSITION_TOLERANCE = 1e-6
@@ -29,6 +30,7 @@ POSITION_TOLERANCE = 1e-6
 class Cp2kLabelParser(Parser):
     """Parser of :class:`Cp2kLabelCalculation`; an unconverged frame is a failure, never a label."""
 
+    @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Read all whole frames, then say how the run ended."""
         self._folder = Path(kwargs["retrieved_temporary_folder"])

@@ -23,6 +23,8 @@ from ..calculations.deepmd_train import RESOLVED_INPUT
 from ..calculations.walltime import WALLTIME_FILE
 from ..data.potential import PotentialData
 from ..science.learning_curve import LearningCurve, LearningCurveError, read_learning_curve
+from .disk import disk_full_is_declared
+from .framework import version_warnings
 
 #: AiiDA's own code for a job that its scheduler ended at the time limit.
 SCHEDULER_OUT_OF_WALLTIME = 120
@@ -34,6 +36,7 @@ _NOISE = re.compile(r"libcud|implib-gen|^\s*$")
 class DeepmdTrainParser(Parser):
     """Read one training."""
 
+    @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Attach what there is, and name the first thing that went wrong."""
         self._temporary = Path(kwargs["retrieved_temporary_folder"])
@@ -132,6 +135,7 @@ class DeepmdTrainParser(Parser):
                     "final": finals,
                     "framework_version": self._framework_version(),
                     "backend": self._parameters.backend,
+                    "warnings": self._version_warnings(),
                 }
             ),
         )
@@ -179,6 +183,12 @@ class DeepmdTrainParser(Parser):
     def _reason(self, log: str) -> str:
         lines = [line for line in self._read(log).splitlines() if not _NOISE.search(line)]
         return lines[-1].strip() if lines else f"{log} is empty"
+
+    def _version_warnings(self) -> list[str]:
+        if "parent" not in self.node.inputs:
+            return []
+        parent = {"parent": self.node.inputs.parent}
+        return version_warnings(parent, "dp", self._framework_version())
 
     def _framework_version(self) -> str:
         found = re.search(r"Source:\s+v?(\S+)", self._read("train.log"))

@@ -28,6 +28,8 @@ from ..science.selection import (
     force_rmse,
     summarise_deviation,
 )
+from .disk import disk_full_is_declared
+from .framework import version_warnings
 
 #: AiiDA's own code for a job that its scheduler ended at the time limit.
 SCHEDULER_OUT_OF_WALLTIME = 120
@@ -41,6 +43,7 @@ Predictions = dict[str, list[NDArray[np.float64]]]
 class EvaluateParser(Parser):
     """Read one evaluation."""
 
+    @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Attach predictions, and errors where the frames have labels."""
         path = Path(kwargs["retrieved_temporary_folder"]) / PREDICTIONS_FILE
@@ -72,8 +75,18 @@ class EvaluateParser(Parser):
                     name=name, count=count, total=frames.n_frames
                 )
         if frames.labelled:
-            self.out("errors", orm.Dict(error_table(frames, predictions, members, parameters)))
+            table = error_table(frames, predictions, members, parameters)
+            table["warnings"] = self._version_warnings(names)
+            self.out("errors", orm.Dict(table))
         return None
+
+    def _version_warnings(self, names: list[str]) -> list[str]:
+        if LOG_FILE not in names:
+            return []
+        text = self.retrieved.base.repository.get_object_content(LOG_FILE, mode="r")
+        found = re.search(r"^framework deepmd-kit v?(\S+)$", text, re.MULTILINE)
+        version = found.group(1) if found else ""
+        return version_warnings(dict(self.node.inputs.potentials), "the evaluation", version)
 
     def _reason(self, names: list[str]) -> str:
         if LOG_FILE not in names:

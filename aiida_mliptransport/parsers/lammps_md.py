@@ -24,6 +24,8 @@ from ..calculations.lammps_script import (
 )
 from ..calculations.walltime import WALLTIME_FILE
 from ..data.trajectory import MDTrajectoryData
+from .disk import disk_full_is_declared
+from .framework import version_warnings
 from .lammps_files import (
     BinaryDump,
     DumpError,
@@ -39,6 +41,7 @@ DEVIATION_FILE = "model_devi.out"
 class LammpsMDParser(Parser):
     """Read our own files; the log is used for messages only."""
 
+    @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Attach what there is, then say what went wrong first."""
         output_name = self.node.get_option("output_filename") or "lammps.out"
@@ -208,19 +211,13 @@ class LammpsMDParser(Parser):
         self.out("results", orm.Dict(results))
 
     def _version_warnings(self) -> list[str]:
-        plugin = self.messages.framework_version
-        warnings = []
-        for link in self.node.base.links.get_incoming().all():
-            if not link.link_label.startswith("potentials__"):
-                continue
-            made_by = link.node.framework_version
-            if plugin and made_by and plugin != made_by.lstrip("v"):
-                name = link.link_label.removeprefix("potentials__")
-                maker = f"{link.node.spec().backend} {made_by}"
-                warnings.append(
-                    f"potential {name} was made by {maker}, LAMMPS runs it with {plugin}"
-                )
-        return sorted(warnings)
+        links = self.node.base.links.get_incoming().all()
+        potentials = {
+            link.link_label.removeprefix("potentials__"): link.node
+            for link in links
+            if link.link_label.startswith("potentials__")
+        }
+        return version_warnings(potentials, "LAMMPS", self.messages.framework_version)
 
     def _verdict(
         self,

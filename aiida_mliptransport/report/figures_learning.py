@@ -197,7 +197,7 @@ def _histogram(axes: Axes, iteration: Iteration, right: float) -> None:
         ]
         for level, name in ((low, "low"), (high, "high")):
             axes.axvline(level, color=INK, linestyle="--", linewidth=0.9)
-            beyond = level > 0.75 * right
+            beyond = name == "low"
             axes.annotate(
                 f"{name} {level:.2f}", (level, 1), xycoords=("data", "axes fraction"),
                 xytext=(-3 if beyond else 3, -2), textcoords="offset points", va="top",

@@ -11,6 +11,10 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN_EXPONENTS = range(-2, 4)
 
 
+#: Relative errors below it are rounding: the number follows from a conservation law.
+NEGLIGIBLE = 1e-6
+
+
 def is_number(value: object) -> bool:
     """Whether ``value`` is a finite real number (a bool is not one)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -83,7 +87,7 @@ def plus_minus(
     else:
         suffix = f"×{power_of_ten(power)}"
     scaled = value / 10.0**power
-    if error is None or not is_number(error) or error <= 0:
+    if error is None or not is_number(error) or error <= NEGLIGIBLE * abs(value):
         return f"{significant(scaled)}{suffix}{tail}"
     scaled_error = error / 10.0**power
     decimals = error_decimals(scaled_error)

@@ -179,8 +179,10 @@ def _learning(report: Report) -> list[Section]:
             (
                 _figure(
                     figures_learning.rdf(report.rdf),
-                    "Partial radial distribution functions. The narrow line (potential) should "
-                    "cover the broad one (labeller); 1 is an ideal gas.",
+                    "Partial radial distribution functions in the cell of the labels, second half "
+                    "of each run; 1 is an ideal gas. The narrow line (potential) should cover the "
+                    "broad one (labeller), except where the labeller's MD is so short that it "
+                    "still remembers the crystal it began from.",
                     "There is no comparison of radial distribution functions in this node.",
                 ),
             ),

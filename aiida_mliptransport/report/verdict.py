@@ -13,7 +13,10 @@ from .stages import humanise
 _CHECKS = {
     "relative_force_rmse": ("Blind force RMSE over the RMS of the forces", True),
     "share_accurate": ("Share of explored frames that are accurate", True),
-    "upper_trust_level_over_blind_rmse": ("Upper trust level over the blind vector RMSE", False),
+    "upper_trust_level_over_blind_rmse": (
+        "Upper trust level over the blind force RMSE per component",
+        False,
+    ),
     "iterations_that_labelled": ("Iterations that labelled", False),
     "production_atoms": ("Atoms in the production MD", False),
     "temperatures": ("Temperatures of the production MD", False),

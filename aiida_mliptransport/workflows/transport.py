@@ -10,7 +10,9 @@ from aiida.engine import ProcessBuilder, while_
 
 from ..calculations.functions.trajectories import last_structure
 from ..calculations.functions.transport import analyse_transport
-from ..calculations.lammps_md import LammpsMDCalculation
+from ..calculations.lammps_md import LammpsMDCalculation, validate_inputs
+from ..calculations.lammps_script import LammpsMDParameters
+from ..calculations.parameters import validation_message
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from ..science.transport import ESTIMATOR_VERSION
@@ -55,6 +57,7 @@ class TransportWorkChain(FanOutWorkChain):
             valid_type=orm.Int,
             serializer=orm.to_aiida_type,
             default=lambda: orm.Int(1),
+            validator=_validate_replicas,
             help="Independent runs (seeds) per structure and temperature.",
         )
         spec.input(
@@ -84,6 +87,7 @@ class TransportWorkChain(FanOutWorkChain):
             help="Parameters of the analysis (reference frame, target of the relative error, …).",
         )
         spec.input("seed", valid_type=orm.Int, serializer=orm.to_aiida_type, help="Base seed.")
+        spec.inputs.validator = _validate_inputs
         spec.output("observables", valid_type=orm.Dict, help="D (cm²/s), σ (mS/cm), Ea (eV), …")
         spec.output("curves", valid_type=orm.ArrayData, help="MSD (Å²) over time (ps), RDF, …")
         spec.output_namespace(
@@ -246,10 +250,44 @@ class TransportWorkChain(FanOutWorkChain):
         return None
 
 
+def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse what would fail in the first job, or in the analysis after the last one."""
+    structures = value.get("structures") or {}
+    charges = value["charges"].get_dict() if "charges" in value else None
+    for name, structure in structures.items():
+        missing = [] if charges is None else sorted(structure.get_symbols_set() - set(charges))
+        if missing:
+            return f"charges lack {missing} of structures.{name}; give the charge of every element"
+    if "parameters" not in value:
+        return None
+    runs = [{}, value["melt"].get_dict()] if "melt" in value else [{}]
+    for changes in runs:
+        given = {"temperature_K": 1.0, **value["parameters"].get_dict(), **changes, "seed": 1}
+        problem = validation_message(LammpsMDParameters, given)
+        if problem:
+            return problem
+        for name, structure in structures.items():
+            job = {"structure": structure, "parameters": orm.Dict(given)}
+            if value.get("potentials"):
+                job["potentials"] = value["potentials"]
+            problem = validate_inputs(job, None)
+            if problem:
+                return f"structures.{name}: {problem}"
+    return None
+
+
 def _validate_temperatures(value: orm.List | None, _: Any) -> str | None:
     if value is None:
         return None
     bad = [t for t in value.get_list() if not isinstance(t, int | float) or not t > 0]
     if bad or not value.get_list():
         return f"temperatures is {value.get_list()}, expected one or more positive numbers in K"
+    if len({round(t) for t in value.get_list()}) < len(value.get_list()):
+        return f"temperatures is {value.get_list()}, expected values that differ by 1 K or more"
+    return None
+
+
+def _validate_replicas(value: orm.Int | None, _: Any) -> str | None:
+    if value is not None and value.value < 1:
+        return f"replicas is {value.value}, expected 1 or more"
     return None

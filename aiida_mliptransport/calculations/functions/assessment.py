@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
+from scipy.stats import norm
 
 from ...science.selection import trust_levels_from_blind
 
@@ -51,6 +53,7 @@ def assess_iteration(
     iteration: orm.Int,
     selection: orm.Dict,
     trust_levels: orm.Dict,
+    calibrated_levels: orm.Dict,
     errors: orm.Dict,
     ledger: orm.Dict,
     targets: orm.Dict,
@@ -59,6 +62,11 @@ def assess_iteration(
 
     Parameters
     ----------
+    trust_levels
+        Levels with which the frames were selected; they rest on the iteration before.
+    calibrated_levels
+        Levels that this iteration's own blind test gives. The checks use these: a model that has
+        just become better would otherwise be judged by the levels of the worse one.
     ledger
         ``n_training_frames``, ``n_labels_total``, ``n_candidates_labelled``, ``n_blind_labelled``,
         ``n_failed_labels``, ``n_iterations_that_labelled``.
@@ -72,9 +80,12 @@ def assess_iteration(
     rmse = float(force["rmse_component"])
     checks = {
         "relative_force_rmse": _at_most(float(force["relative"]), goal["max_relative_force_rmse"]),
-        "share_accurate": _at_least(selection["share_accurate"], goal["min_share_accurate"]),
+        "share_accurate": _at_least(
+            _share_below(selection.get_dict(), calibrated_levels["low"]),
+            goal["min_share_accurate"],
+        ),
         "upper_trust_level_over_blind_rmse": _at_most(
-            trust_levels["high"] / rmse, goal["max_trust_over_rmse"]
+            calibrated_levels["high"] / rmse, goal["max_trust_over_rmse"]
         ),
         "iterations_that_labelled": _at_least(
             counts["n_iterations_that_labelled"], goal["min_labelling_iterations"]
@@ -85,6 +96,10 @@ def assess_iteration(
             "iteration": iteration.value,
             **counts,
             "trust_levels": {"low": trust_levels["low"], "high": trust_levels["high"]},
+            "calibrated_trust_levels": {
+                "low": calibrated_levels["low"],
+                "high": calibrated_levels["high"],
+            },
             "selection": selection.get_dict(),
             "blind": {
                 "n_frames": errors["n_frames"],
@@ -104,6 +119,17 @@ def assess_iteration(
     )
 
 
+def _share_below(selection: dict[str, Any], level: float) -> float:
+    """Return the share of all explored frames that are physical and deviate less than ``level``."""
+    quantiles = selection["deviation_quantiles_eV_A"]
+    if not quantiles:
+        return 0.0
+    shares = np.linspace(0.0, 1.0, len(quantiles))
+    below = float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+    physical = selection["n_frames"] - selection["unphysical"]
+    return below * physical / selection["n_frames"]
+
+
 @calcfunction
 def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> orm.Dict:
     """Return the history of a campaign and its verdict.
@@ -114,7 +140,7 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
         Why the loop ended.
     targets
         As in :func:`assess_iteration`, and ``min_production_atoms``, ``min_temperatures``,
-        ``max_relative_error_D``, ``slope_sigmas``.
+        ``max_relative_error_D``, ``slope_confidence``.
     nodes
         ``record__<nn>``: iteration records; ``final_errors``: the blind test of the final
         potential; ``trust_levels``: the last ones; ``observables`` where transport was run.
@@ -161,10 +187,16 @@ def _transport_checks(observables: dict[str, Any], goal: dict[str, Any]) -> dict
         ),
         "unresolved_diffusion": _at_most(sum(not d["resolved"] for d in estimates), 0),
         "log_log_slope_sigmas_from_1": _at_most(
-            max(slopes) if len(slopes) == len(estimates) else None, goal["slope_sigmas"]
+            max(slopes) if len(slopes) == len(estimates) else None,
+            _joint_sigmas(goal["slope_confidence"], len(estimates)),
         ),
         "relative_error_D": _at_most(max(errors) if errors else None, goal["max_relative_error_D"]),
     }
+
+
+def _joint_sigmas(confidence: float, n: int) -> float:
+    """Return the standard errors that n normal numbers stay within together (Bonferroni)."""
+    return float(norm.ppf(1.0 - (1.0 - confidence) / (2 * n)))
 
 
 def _at_most(value: float | None, limit: float) -> dict[str, Any]:

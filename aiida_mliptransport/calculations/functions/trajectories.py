@@ -8,7 +8,7 @@ from aiida.engine import calcfunction
 from ase import Atoms
 
 from ...data.trajectory import MDTrajectoryData
-from ...science.transport.rdf import partial_rdfs, smallest_height
+from ...science.transport.rdf import partial_rdfs
 
 
 @calcfunction
@@ -26,38 +26,42 @@ def last_structure(trajectory: MDTrajectoryData) -> orm.StructureData:
 
 
 @calcfunction
-def compare_rdf(bin_width_A: orm.Float, **trajectories: MDTrajectoryData) -> orm.ArrayData:
+def compare_rdf(
+    bin_width_A: orm.Float, reach_A: orm.Float, **trajectories: MDTrajectoryData
+) -> orm.ArrayData:
     """Return the partial RDFs of the labeller's MD beside those of the potential's MD.
 
     Parameters
     ----------
-    bin_width_A
-        Å.
+    bin_width_A, reach_A
+        Å. Beyond half of the cell periodic images count as neighbours.
     trajectories
-        Named ``labeller__<key>`` and ``potential__<key>``; those of a kind are averaged. The two
-        kinds should have cells and temperatures in common.
+        Named ``labeller__<key>`` and ``potential__<key>``; those of a kind are averaged, without
+        the first half of each. The two kinds should have cells and temperatures in common.
 
     Returns
     -------
     ArrayData
         ``<pair>_r`` (Å), ``<pair>_labeller`` and ``<pair>_dpmd`` for each pair, like ``Cl_Li``.
     """
-    reach = 0.5 * min(
-        smallest_height(cell) for node in trajectories.values() for cell in node.cells
-    )
     mean: dict[tuple[str, str], np.ndarray] = {}
     radius: dict[str, np.ndarray] = {}
     for kind in ("labeller", "potential"):
         nodes = [trajectories[key] for key in sorted(trajectories) if key.startswith(f"{kind}__")]
-        total = sum(node.n_frames for node in nodes)
+        total = sum(node.n_frames - node.n_frames // 2 for node in nodes)
         for node in nodes:
+            late = slice(node.n_frames // 2, None)
             rdfs = partial_rdfs(
-                node.positions(), node.symbols, node.cells, reach, bin_width_A.value
+                node.positions(frames=late),
+                node.symbols,
+                node.cells[late],
+                reach_A.value,
+                bin_width_A.value,
             )
             for (first, second), rdf in rdfs.items():
                 pair = f"{first}_{second}"
                 radius[pair] = rdf.r
-                part = rdf.g * (node.n_frames / total)
+                part = rdf.g * ((node.n_frames - node.n_frames // 2) / total)
                 mean[kind, pair] = mean.get((kind, pair), np.zeros_like(part)) + part
     result = orm.ArrayData()
     for pair, r in sorted(radius.items()):

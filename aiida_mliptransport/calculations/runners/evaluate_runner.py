@@ -44,9 +44,12 @@ def predictor(spec):
 
 def deepmd_predictor(spec):
     """Return a predictor that gives DeePMD-kit all frames at once: many times faster than ASE."""
+    from importlib.metadata import version
+
     from ase.data import chemical_symbols
     from deepmd.infer import DeepPot
 
+    print(f"framework deepmd-kit {version('deepmd-kit')}", flush=True)
     model = DeepPot(spec["model"])
     type_map = list(model.get_type_map())
     if type_map != list(spec["type_map"]):

@@ -9,6 +9,7 @@ from aiida import orm
 
 from ...calculations.evaluate import EvaluateCalculation
 from ...data.frames import FrameSetData
+from ...science.selection import TrustLevels
 from ..aimd.ase import AseAimdWorkChain
 from ..aimd.cp2k import Cp2kAimdWorkChain
 from ..explore import ExploreWorkChain
@@ -103,6 +104,7 @@ def define_inputs(spec: Any) -> None:
         "selection",
         valid_type=orm.Dict,
         serializer=orm.to_aiida_type,
+        validator=_validate_selection,
         help="Parameters of the selection; see protocols/active_learning.yaml.",
     )
     spec.input(
@@ -199,6 +201,29 @@ def engine_of(namespace: Mapping[str, Any]) -> str | None:
     """Return the name of the engine whose namespace is filled."""
     filled = [name for name, inputs in namespace.items() if inputs]
     return filled[0] if filled else None
+
+
+def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
+    """Refuse trust levels in the wrong order before the first label is paid for."""
+    if value is None:
+        return None
+    given = value.get_dict()
+    levels = given.get("trust_levels")
+    if levels:
+        if not isinstance(levels, dict) or set(levels) != {"low", "high"}:
+            return f"selection.trust_levels is {levels!r}, expected low and high in eV/Å"
+        try:
+            TrustLevels(**levels)
+        except (TypeError, ValueError) as error:
+            return f"selection.trust_levels: {error}"
+        return None
+    low, high = given.get("low_factor", 0.0), given.get("high_factor", float("inf"))
+    if not 0.0 <= low < high:
+        return (
+            f"selection.low_factor is {low} and high_factor is {high}, expected the first to be "
+            "positive and below the second"
+        )
+    return None
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:

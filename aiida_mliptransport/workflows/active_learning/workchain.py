@@ -88,7 +88,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         self.ctx.blind = {}
         self.ctx.committee = {}
         self.ctx.records = {}
-        self.ctx.errors = None
         self.ctx.trust = None
 
     def should_run_aimd(self) -> bool:
@@ -237,15 +236,9 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         selection = self.inputs.selection.get_dict()
         if selection.get("trust_levels"):
             self.ctx.trust = orm.Dict(selection["trust_levels"])
-        else:
+        elif self.ctx.trust is None:
             # Before the first blind test there is only the error on what was trained on.
-            errors = self.ctx.errors or self.ctx.train.outputs.results
-            self.ctx.trust = self.run_once(
-                f"{self.stage}_trust_levels",
-                propose_trust_levels,
-                errors=errors,
-                parameters=self.inputs.selection,
-            )["result"]
+            self.ctx.trust = self._propose_trust_levels("first", self.ctx.train.outputs.results)
         needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
         remaining = self.inputs.budget["max_labels"] - self.ctx.labels
         parameters = {**selection, "top_up": needed > 0}
@@ -279,6 +272,14 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             f"{counts['n_blind_chosen']} for the blind test"
         )
         return None
+
+    def _propose_trust_levels(self, name: str, errors: orm.Dict) -> orm.Dict:
+        return self.run_once(
+            f"{name}_trust_levels",
+            propose_trust_levels,
+            errors=errors,
+            parameters=self.inputs.selection,
+        )["result"]
 
     def label(self) -> Any:
         """Label candidates and blind frames apart: no blind frame is a potential's ancestor."""
@@ -358,7 +359,12 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         """Write the iteration's record and see whether the targets are met."""
         if not self.ctx.evaluation.is_finished_ok:
             return self._evaluation_failed(self.ctx.evaluation)
-        self.ctx.errors = self.ctx.evaluation.outputs.errors
+        errors = self.ctx.evaluation.outputs.errors
+        calibrated = (
+            self.ctx.trust
+            if self.inputs.selection.get_dict().get("trust_levels")
+            else self._propose_trust_levels(self.stage, errors)
+        )
         trained = [node for name, node in self.ctx.frames.items() if name != self.stage]
         ledger = {
             "n_training_frames": sum(node.n_frames for node in trained),
@@ -374,16 +380,18 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             iteration=orm.Int(self.ctx.iteration),
             selection=self.ctx.selection,
             trust_levels=self.ctx.trust,
-            errors=self.ctx.errors,
+            calibrated_levels=calibrated,
+            errors=errors,
             ledger=orm.Dict(ledger),
             targets=self.inputs.targets,
         )["result"]
+        self.ctx.trust = calibrated
         self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
         blind = record["blind"]
         self.report(
             f"{self.stage}: blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
             f"{100 * blind['relative']:.0f} % of the force RMS, "
-            f"{100 * record['selection']['share_accurate']:.0f} % accurate, "
+            f"{100 * record['checks']['share_accurate']['value']:.0f} % accurate, "
             f"{self.ctx.labels} labels spent"
         )
         if record["converged"]:
@@ -426,6 +434,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
                 "compare_rdf",
                 compare_rdf,
                 bin_width_A=orm.Float(self.inputs.selection["rdf_bin_A"]),
+                reach_A=orm.Float(self.inputs.selection["rdf_reach_A"]),
                 **labeller,
                 **potential,
             )["result"]

@@ -1,0 +1,166 @@
+"""Judging an iteration and a campaign: checks, limits, and what decides them."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from scipy.stats import norm
+
+from aiida_mliptransport.calculations.functions.assessment import (
+    assess_iteration,
+    collect_history,
+    propose_trust_levels,
+)
+
+TARGETS = {
+    "max_relative_force_rmse": 0.15,
+    "min_share_accurate": 0.9,
+    "max_trust_over_rmse": 3.0,
+    "min_labelling_iterations": 2,
+    "min_production_atoms": 64,
+    "min_temperatures": 3,
+    "max_relative_error_D": 0.15,
+    "slope_confidence": 0.95,
+}
+FACTORS = {"low_factor": 2.0, "high_factor": 3.0}
+
+
+def make_errors(rmse, rms=1.0):
+    return orm.Dict(
+        {
+            "n_frames": 12,
+            "force": {
+                "rmse_component": rmse,
+                "relative": rmse / rms,
+                "reference_rms": rms,
+                "standard_error": 0.1 * rmse,
+            },
+            "energy": {"rmse_per_atom_eV": 0.005},
+            "force_by_species": {},
+        }
+    )
+
+
+def make_selection(largest, unphysical=0):
+    """Return the summary of 100 frames whose deviations are even from 0 to ``largest``."""
+    return orm.Dict(
+        {
+            "n_frames": 100,
+            "unphysical": unphysical,
+            "accurate": 0,
+            "share_accurate": 0.0,
+            "deviation_quantiles_eV_A": np.linspace(0.0, largest, 201).tolist(),
+            "blind": {"effective_size": 11.0},
+        }
+    )
+
+
+def assess(rmse=0.1, largest=0.2, unphysical=0, labelled=2):
+    errors = make_errors(rmse)
+    return assess_iteration(
+        iteration=orm.Int(2),
+        selection=make_selection(largest, unphysical),
+        trust_levels=orm.Dict({"low": 0.5, "high": 0.9}),
+        calibrated_levels=propose_trust_levels(errors=errors, parameters=orm.Dict(FACTORS)),
+        errors=errors,
+        ledger=orm.Dict({"n_iterations_that_labelled": labelled}),
+        targets=orm.Dict(TARGETS),
+    ).get_dict()
+
+
+@pytest.fixture(autouse=True)
+def profile(aiida_profile):
+    return aiida_profile
+
+
+def test_trust_levels_follow_the_blind_error():
+    levels = propose_trust_levels(errors=make_errors(0.1), parameters=orm.Dict(FACTORS))
+    assert levels["low"] == pytest.approx(0.2)
+    assert levels["high"] == pytest.approx(0.3)
+
+
+def test_before_a_blind_test_the_worst_member_s_training_error_sets_the_levels():
+    training = orm.Dict({"final_force_rmse_eV_A": {"lowest": 0.05, "highest": 0.08}})
+    levels = propose_trust_levels(errors=training, parameters=orm.Dict(FACTORS))
+    assert levels["high"] == pytest.approx(0.24)
+    assert levels["source"] == "training"
+
+
+def test_an_iteration_that_meets_every_target_is_converged():
+    record = assess()
+    assert record["converged"]
+    assert record["checks"]["share_accurate"]["value"] == pytest.approx(1.0)
+
+
+def test_the_share_of_accurate_frames_rests_on_this_iteration_s_blind_test():
+    # The levels of the selection (0.5) would call all of them accurate.
+    record = assess(rmse=0.1, largest=0.4)
+    assert record["checks"]["share_accurate"]["value"] == pytest.approx(0.5)
+    assert not record["converged"]
+
+
+def test_unphysical_frames_are_not_accurate():
+    assert assess(unphysical=20)["checks"]["share_accurate"]["value"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("rmse", "labelled"), [(0.16, 2), (0.1, 1)])
+def test_a_target_that_is_missed_keeps_the_loop_going(rmse, labelled):
+    assert not assess(rmse=rmse, labelled=labelled)["converged"]
+
+
+def make_observables(slope=1.0, relative=0.05, resolved=True, temperatures=(1000, 1200, 1400)):
+    return orm.Dict(
+        {
+            "points": [
+                {
+                    "n_atoms": 64,
+                    "temperature_K": t,
+                    "diffusion": {
+                        "Li": {
+                            "log_log_slope": slope,
+                            "log_log_slope_error": 0.01,
+                            "relative_error": relative,
+                            "resolved": resolved,
+                        }
+                    },
+                }
+                for t in temperatures
+            ]
+        }
+    )
+
+
+def history(**changes):
+    return collect_history(
+        stop_reason=orm.Str("error targets met"),
+        targets=orm.Dict(TARGETS),
+        record__01=orm.Dict(assess()),
+        final_errors=make_errors(0.1),
+        observables=make_observables(**changes),
+    ).get_dict()
+
+
+def test_a_campaign_that_meets_every_target_is_converged():
+    assert history()["converged"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"relative": 0.2}, "relative_error_D"),
+        ({"resolved": False}, "unresolved_diffusion"),
+        ({"temperatures": (1000, 1200)}, "temperatures"),
+        ({"slope": 0.95}, "log_log_slope_sigmas_from_1"),
+    ],
+)
+def test_a_missed_transport_target_is_named(changes, check):
+    verdict = history(**changes)
+    assert not verdict["converged"]
+    assert not verdict["checks"][check]["passed"]
+
+
+def test_several_slopes_are_judged_together():
+    # 2.2 standard errors are unlikely for one slope, and likely for the largest of three.
+    check = history(slope=1.022)["checks"]["log_log_slope_sigmas_from_1"]
+    assert check["value"] == pytest.approx(2.2)
+    assert check["limit"] == pytest.approx(norm.ppf(1 - 0.05 / 6))
+    assert check["passed"]
