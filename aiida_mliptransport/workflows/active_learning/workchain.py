@@ -58,7 +58,8 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
                 cls.train_committee,
                 cls.explore,
                 cls.select,
-                cls.label,
+                cls.label_candidates,
+                cls.label_blind,
                 cls.inspect_labels,
                 cls.test_blind,
                 cls.assess,
@@ -281,23 +282,29 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             parameters=self.inputs.selection,
         )["result"]
 
-    def label(self) -> Any:
-        """Label candidates and blind frames apart: no blind frame is a potential's ancestor."""
+    def label_candidates(self) -> Any:
+        """Label what will be trained on."""
+        return self._label("candidates")
+
+    def label_blind(self) -> Any:
+        """Label the blind frames in a process of their own: none is a potential's ancestor."""
+        return self._label("blind")
+
+    def _label(self, kind: str) -> Any:
+        if kind not in self.ctx.chosen:
+            return None
         engine = engine_of(self.inputs.label)
         process = LABEL_ENGINES[engine]
-        share = max(1, self.inputs.max_concurrent.value // max(len(self.ctx.chosen), 1))
-        children = {}
-        for kind, frames in self.ctx.chosen.items():
-            children[f"label_{kind}"] = self.submit_once(
-                f"{self.stage}_label_{kind}",
-                process,
-                {
-                    **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
-                    "frames": frames,
-                    "max_concurrent": orm.Int(share),
-                },
-            )
-        return ToContext(**children)
+        node = self.submit_once(
+            f"{self.stage}_label_{kind}",
+            process,
+            {
+                **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
+                "frames": self.ctx.chosen[kind],
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        return ToContext(**{f"label_{kind}": node})
 
     def inspect_labels(self) -> Any:
         """Add the labelled frames; stop when the labeller failed on too many."""
