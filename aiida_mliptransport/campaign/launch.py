@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 #: Extra of the campaign's node with the text of its file. Extras are not part of a node's content.
 CAMPAIGN_EXTRA = "mliptransport_campaign"
 
-#: Extra that asks a running campaign to end with what there is.
-FINISH_EXTRA = "mliptransport_finish"
-
 #: Slots of a worker that must stay free beyond the fan-out: the parents that wait.
 WAITING_PARENTS = 4
 
@@ -195,4 +192,6 @@ def request_finish(node: orm.ProcessNode) -> None:
     """Ask a running campaign to end after its present iteration with what there is."""
     if node.is_terminated:
         raise CampaignError(f"process {node.pk} has already ended ({node.process_state.value})")
+    from ..workflows.active_learning.workchain import FINISH_EXTRA
+
     node.base.extras.set(FINISH_EXTRA, True)

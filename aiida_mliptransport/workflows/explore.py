@@ -17,7 +17,7 @@ from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from .naming import derived_seed, run_key
 from .protocols import load_protocol
-from .submission import FanOutWorkChain
+from .submission import FanOutWorkChain, failure_reason
 
 #: Set for each run by the workflow.
 _RUN_KEYS = ("temperature_K", "seed")
@@ -185,7 +185,7 @@ class ExploreWorkChain(FanOutWorkChain):
         trajectories, records, reason = {}, {}, ""
         for key in self.ctx.runs:
             run = self.child(key)
-            message = "no process" if run is None else run.exit_message
+            message = failure_reason(run)
             if run is None or not run.is_finished_ok:
                 self.report(f"{key} did not complete: {message}")
                 reason = reason or str(message)

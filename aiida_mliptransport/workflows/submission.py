@@ -45,6 +45,13 @@ def seal_orphan(node: orm.ProcessNode) -> None:
         node.seal()
 
 
+def failure_reason(node: orm.ProcessNode | None) -> str:
+    """Return why a process failed, in its own words; an excepted one has no exit message."""
+    if node is None:
+        return "no process"
+    return node.exit_message or node.exception or f"it is {node.process_state.value}"
+
+
 class SubmitOnceWorkChain(WorkChain):
     """A WorkChain whose steps may run twice without doubling their children."""
 

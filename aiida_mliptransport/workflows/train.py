@@ -16,7 +16,7 @@ from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
 from .naming import derived_seed
 from .protocols import load_protocol
-from .submission import FanOutWorkChain
+from .submission import FanOutWorkChain, failure_reason
 
 #: Below two members there is no deviation and so no active learning.
 QUORUM = 2
@@ -208,7 +208,7 @@ class TrainWorkChain(FanOutWorkChain):
                 if status in USABLE:
                     self.report(f"{label}: {node.exit_message}")
                 continue
-            reason = "no process" if node is None else node.exit_message or "excepted"
+            reason = failure_reason(node)
             following = self._following(job, label, status)
             self.report(
                 f"{label} failed: {reason}; " + (f"next {following}" if following else "given up")

@@ -18,7 +18,7 @@ from ..data.trajectory import MDTrajectoryData
 from ..science.transport import ESTIMATOR_VERSION
 from .naming import derived_seed, run_key
 from .protocols import load_protocol
-from .submission import FanOutWorkChain
+from .submission import FanOutWorkChain, failure_reason
 
 
 class TransportWorkChain(FanOutWorkChain):
@@ -179,7 +179,7 @@ class TransportWorkChain(FanOutWorkChain):
                 continue
             melt = self.child(f"melt_{name}")
             if melt is None or not melt.is_finished_ok:
-                reason = "no process" if melt is None else melt.exit_message
+                reason = failure_reason(melt)
                 return self.exit_codes.ERROR_MELT_FAILED.format(structure=name, reason=reason)
             made = self.run_once(
                 f"start_{name}", last_structure, trajectory=melt.outputs.trajectory
@@ -229,8 +229,7 @@ class TransportWorkChain(FanOutWorkChain):
             if run is not None and run.is_finished_ok:
                 trajectories[key] = run.outputs.trajectory
             else:
-                message = "no process" if run is None else run.exit_message
-                self.report(f"{key} is left out of the analysis: {message}")
+                self.report(f"{key} is left out of the analysis: {failure_reason(run)}")
         if not trajectories:
             return self.exit_codes.ERROR_NO_TRAJECTORY
         self.out("trajectories", trajectories)

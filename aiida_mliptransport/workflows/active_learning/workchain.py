@@ -21,7 +21,7 @@ from ...calculations.functions.trajectories import compare_rdf, last_structure
 from ...data.frames import FrameSetData
 from ..explore import ExploreWorkChain
 from ..naming import derived_seed
-from ..submission import SubmitOnceWorkChain
+from ..submission import SubmitOnceWorkChain, failure_reason
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .ports import (
@@ -89,7 +89,8 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         self.ctx.blind = {}
         self.ctx.committee = {}
         self.ctx.records = {}
-        self.ctx.trust = None
+        given = self.inputs.selection.get_dict().get("trust_levels")
+        self.ctx.trust = orm.Dict(given).store() if given else None
 
     def should_run_aimd(self) -> bool:
         return engine_of(self.inputs.get("aimd", {})) is not None
@@ -113,9 +114,11 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
     def inspect_aimd(self) -> Any:
         """Take the first frames, or stop: without them there is nothing to train on."""
         if "frames" not in self.ctx.aimd.outputs:
-            return self.exit_codes.ERROR_INITIAL_MD_FAILED.format(
-                reason=self.ctx.aimd.exit_message or self.ctx.aimd.process_state.value
-            )
+            reason = failure_reason(self.ctx.aimd)
+            if not self.ctx.frames:
+                return self.exit_codes.ERROR_INITIAL_MD_FAILED.format(reason=reason)
+            self.report(f"the initial MD failed, the given frames must do: {reason}")
+            return None
         frames = self.ctx.aimd.outputs.frames
         self.ctx.frames["initial"] = frames
         self.ctx.labels += frames.n_frames + _n_failures(self.ctx.aimd)
@@ -220,7 +223,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         if not train.is_finished_ok or not potentials:
             return self._stop_early(
                 self.exit_codes.ERROR_TRAINING_FAILED.format(
-                    stage=stage, reason=train.exit_message or train.process_state.value
+                    stage=stage, reason=failure_reason(train)
                 )
             )
         self.ctx.committee = potentials
@@ -231,13 +234,11 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         if not _trajectories(self.ctx.exploration):
             return self._stop_early(
                 self.exit_codes.ERROR_EXPLORATION_FAILED.format(
-                    stage=self.stage, reason=self.ctx.exploration.exit_message
+                    stage=self.stage, reason=failure_reason(self.ctx.exploration)
                 )
             )
         selection = self.inputs.selection.get_dict()
-        if selection.get("trust_levels"):
-            self.ctx.trust = orm.Dict(selection["trust_levels"])
-        elif self.ctx.trust is None:
+        if self.ctx.trust is None:
             # Before the first blind test there is only the error on what was trained on.
             self.ctx.trust = self._propose_trust_levels("first", self.ctx.train.outputs.results)
         needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
@@ -310,6 +311,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         """Add the labelled frames; stop when the labeller failed on too many."""
         self.ctx.n_failed_labels = 0
         self.ctx.n_labelled = {"candidates": 0, "blind": 0}
+        failed = {}
         for kind in self.ctx.chosen:
             node = self.ctx[f"label_{kind}"]
             self.ctx.n_failed_labels += _n_failures(node)
@@ -320,11 +322,14 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
                 target[self.stage] = frames
                 self.ctx.n_labelled[kind] = frames.n_frames
             if not node.is_finished_ok:
-                return self._stop_early(
-                    self.exit_codes.ERROR_LABELLING_FAILED.format(
-                        stage=f"{self.stage} ({kind})", reason=node.exit_message
-                    )
+                failed[kind] = failure_reason(node)
+        if failed:
+            # Only now: what the other kind gave is counted and kept.
+            return self._stop_early(
+                self.exit_codes.ERROR_LABELLING_FAILED.format(
+                    stage=f"{self.stage} ({', '.join(failed)})", reason="; ".join(failed.values())
                 )
+            )
         if self.ctx.n_labelled["candidates"]:
             self.ctx.labelled_iterations += 1
         return None
@@ -358,7 +363,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
     def _evaluation_failed(self, node: orm.ProcessNode) -> Any:
         return self._stop_early(
             self.exit_codes.ERROR_EVALUATION_FAILED.format(
-                stage=self.stage, reason=node.exit_message or node.process_state.value
+                stage=self.stage, reason=failure_reason(node)
             )
         )
 
@@ -466,8 +471,8 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
     def inspect_transport(self) -> None:
         """Keep what the transport stage gave, also when it failed."""
         if not self.ctx.transport.is_finished_ok:
-            self.report(f"the transport stage failed: {self.ctx.transport.exit_message}")
-            self.ctx.transport_failed = self.ctx.transport.exit_message or "no message"
+            self.ctx.transport_failed = failure_reason(self.ctx.transport)
+            self.report(f"the transport stage failed: {self.ctx.transport_failed}")
 
     def results(self) -> Any:
         """Attach the outputs; the exit code says why the loop ended."""
@@ -486,7 +491,10 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         if not self.inputs.clean_workdir.value:
             return
         for node in self.node.called_descendants:
-            if isinstance(node, orm.CalcJobNode) and "remote_folder" in node.outputs:
+            # The directory of a failed job may be all that is left of its results, and that of a
+            # cached one belongs to another job.
+            own = not node.base.caching.is_created_from_cache
+            if isinstance(node, orm.CalcJobNode) and node.is_finished_ok and own:
                 try:
                     node.outputs.remote_folder._clean()
                 except OSError as error:
@@ -508,7 +516,9 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             self.out("blind_frames", dict(self.ctx.blind))
         nodes: dict[str, orm.Data] = dict(self.ctx.records)
         evaluation = self.ctx.get("final_evaluation")
-        if evaluation is not None and evaluation.is_finished_ok:
+        if evaluation is not None and not evaluation.is_finished_ok:
+            self.report(f"the final blind test failed: {failure_reason(evaluation)}")
+        elif evaluation is not None:
             nodes["final_errors"] = evaluation.outputs.errors
             self.out("final_errors", evaluation.outputs.errors)
             self.out("final_predictions", evaluation.outputs.predictions)

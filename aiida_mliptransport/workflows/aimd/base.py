@@ -14,7 +14,7 @@ from ...data.trajectory import MDTrajectoryData
 from ...science.frames import Frames
 from ..label.base import failure_class, labelled_node, validate_quorum
 from ..naming import derived_seed, run_key
-from ..submission import FanOutWorkChain
+from ..submission import FanOutWorkChain, failure_reason
 
 #: How often a run that gave no frame is tried in all.
 MAX_ATTEMPTS = 2
@@ -188,10 +188,11 @@ class AimdWorkChain(FanOutWorkChain):
                 if not node.is_finished_ok:
                     self.report(
                         f"{label}: ended early (exit status {node.exit_status}: "
-                        f"{node.exit_message}), its {node.outputs.frames.n_frames} frames are kept"
+                        f"{failure_reason(node)}), "
+                        f"its {node.outputs.frames.n_frames} frames are kept"
                     )
                 continue
-            where = f"{label}: no frame (exit status {node.exit_status}: {node.exit_message})"
+            where = f"{label}: no frame (exit status {node.exit_status}: {failure_reason(node)})"
             if run["attempt"] + 1 >= MAX_ATTEMPTS:
                 self.report(f"{where}, given up")
                 continue
@@ -239,7 +240,7 @@ def _run_failures(name: str, node: orm.ProcessNode) -> list[dict[str, Any]]:
     if node.is_finished_ok:
         return []
     record = {"index": None, "identity": None, "class": failure_class(node)}
-    return [{"run": name, **record, "message": node.exit_message or "the job ended early"}]
+    return [{"run": name, **record, "message": failure_reason(node)}]
 
 
 @calcfunction

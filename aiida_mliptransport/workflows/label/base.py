@@ -11,7 +11,7 @@ from aiida.engine import calcfunction, while_
 from ...data.frames import FrameSetData
 from ...data.level_of_theory import common_level, complete_level_of_theory
 from ...science.frames import Frames, System
-from ..submission import FanOutWorkChain
+from ..submission import FanOutWorkChain, failure_reason
 
 #: How often frames of a failed batch are tried in all.
 MAX_ATTEMPTS = 2
@@ -186,7 +186,7 @@ class LabelWorkChain(FanOutWorkChain):
                     index,
                     identity,
                     record.get("class", failure_class(node)),
-                    record.get("message", node.exit_message or "the job ended without a label"),
+                    record.get("message", _without_label(node)),
                 )
             )
         return failures
@@ -226,6 +226,10 @@ def failure_record(index: int, identity: str, kind: str, message: str) -> dict[s
     ``missing_output``.
     """
     return {"index": index, "identity": identity, "class": kind, "message": message}
+
+
+def _without_label(node: orm.ProcessNode) -> str:
+    return "the job ended without a label" if node.is_finished_ok else failure_reason(node)
 
 
 def failure_class(node: orm.ProcessNode) -> str:
