@@ -46,12 +46,20 @@ class _Run:
     labels: np.ndarray
     blind: bool
     correlation: float
+    start_ps: float
 
     @property
     def usable(self) -> np.ndarray:
         """Indices of the physical frames before an explosion."""
         frames = np.arange(self.node.n_frames)
         return frames[(frames < self.window) & (self.reasons == "physical")]
+
+    @property
+    def testable(self) -> np.ndarray:
+        """Indices of the usable frames that no longer remember the common start."""
+        usable = self.usable
+        times = self.node.times_ps
+        return usable[times[usable] - times[0] >= self.start_ps]
 
 
 @calcfunction
@@ -63,7 +71,8 @@ def select_frames(
     Parameters
     ----------
     parameters
-        ``n_candidates`` and ``n_blind`` (frames to label), ``top_up`` (whether to fill up with the
+        ``n_candidates`` and ``n_blind`` (frames to label), ``blind_start_ps`` (no blind frame is
+        younger: replicas begin from one structure), ``top_up`` (whether to fill up with the
         most uncertain accurate frames when there are too few candidates), ``blind_replica`` (this
         replica of each structure and temperature is kept for the blind test: no frame of it is
         ever trained on), ``descriptor_cutoff_A``, ``duplicate_tolerance``, ``screening``.
@@ -153,6 +162,7 @@ def _examine(
         labels=classify(deviation, trust),
         blind=blind,
         correlation=correlation,
+        start_ps=float(settings["blind_start_ps"]),
     )
 
 
@@ -233,7 +243,7 @@ def _choose_blind(
             "its own; explore with two or more replicas"
         )
     wanted = int(settings["n_blind"])
-    capacity = [blind_capacity(len(run.usable), run.correlation) for run in tests]
+    capacity = [blind_capacity(len(run.testable), run.correlation) for run in tests]
     drawn = [0] * len(tests)
     for _ in range(wanted):
         free = [i for i in range(len(tests)) if drawn[i] < capacity[i]]
@@ -242,9 +252,9 @@ def _choose_blind(
         drawn[min(free, key=lambda i: (drawn[i], i))] += 1
     parts, indices, table = [], [], {}
     for run, number in zip(tests, drawn, strict=True):
-        usable = run.usable
-        chosen = draw_blind(len(usable), number, rng, run.correlation) if number else []
-        frames = [int(usable[i]) for i in chosen]
+        testable = run.testable
+        chosen = draw_blind(len(testable), number, rng, run.correlation) if number else []
+        frames = [int(testable[i]) for i in chosen]
         indices.append(np.array(frames))
         parts.append(run.node.take(frames) if frames else Frames(()))
         table[run.key] = {"n_frames": len(frames), "correlation_frames": run.correlation}

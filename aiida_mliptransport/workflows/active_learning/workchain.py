@@ -242,14 +242,16 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             # Before the first blind test there is only the error on what was trained on.
             self.ctx.trust = self._propose_trust_levels("first", self.ctx.train.outputs.results)
         needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
+        missed = self.ctx.records and not self._last_checks()["relative_force_rmse"]["passed"]
         remaining = self.inputs.budget["max_labels"] - self.ctx.labels
-        parameters = {**selection, "top_up": needed > 0}
+        # A committee may agree and be wrong: while the blind error is too large, labels are needed
+        # whatever the deviation says.
+        parameters = {**selection, "top_up": bool(needed > 0 or missed)}
         parameters["n_blind"] = max(1, min(selection["n_blind"], remaining))
         parameters["n_candidates"] = max(
             0, min(selection["n_candidates"], remaining - parameters["n_blind"])
         )
         known = {f"known__{name}": node for name, node in self.ctx.frames.items()}
-        known |= {f"known__blind_{name}": node for name, node in self.ctx.blind.items()}
         try:
             made = self.run_once(
                 f"{self.stage}_select",
@@ -275,6 +277,9 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         )
         return None
 
+    def _last_checks(self) -> dict[str, Any]:
+        return self.ctx.records[max(self.ctx.records)]["checks"]
+
     def _propose_trust_levels(self, name: str, errors: orm.Dict) -> orm.Dict:
         return self.run_once(
             f"{name}_trust_levels",
@@ -288,7 +293,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         return self._label("candidates")
 
     def label_blind(self) -> Any:
-        """Label the blind frames in a process of their own: none is a potential's ancestor."""
+        """Label the blind frames in a process of their own, so that no training can take them."""
         return self._label("blind")
 
     def _label(self, kind: str) -> Any:

@@ -13,6 +13,7 @@ PARAMETERS = {
     "n_candidates": 4,
     "n_blind": 3,
     "blind_replica": 1,
+    "blind_start_ps": 0.02,
     "descriptor_cutoff_A": 5.0,
     "duplicate_tolerance": 1e-6,
     "screening": {},
@@ -92,6 +93,11 @@ def test_chosen_candidates_have_deviations_between_the_levels(runs):
     steps = made["candidates"].frames.systems[0].steps
     deviations = runs["lif_300K_replica0"].deviations["max_force"][steps // 10]
     assert ((deviations >= 0.1) & (deviations < 0.3)).all()
+
+
+def test_no_blind_frame_is_from_the_start_that_replicas_share(runs):
+    blind = select(runs, n_blind=17, blind_start_ps=0.03)["blind"].frames.systems[0]
+    assert min(blind.steps) >= 30
 
 
 def test_known_frames_are_not_chosen_again(runs):
