@@ -252,6 +252,7 @@ def job(make_code):
     return factory
 
 
+@pytest.mark.slow
 @pytest.mark.cp2k
 def test_forces_and_stress_of_an_md_frame_are_derivatives_of_the_energy(job):
     settings = {
