@@ -75,6 +75,8 @@ def analyse_transport(
     for name, nodes in groups.items():
         _check_charges(name, nodes[0], charge)
         points.append(_analyse_point(name, nodes, charge, frame, settings, curves))
+    # Names sort 1000 K before 800 K; a table that people read does not.
+    points.sort(key=lambda point: (point["structure"], point["temperature_K"]))
     arrhenius = {
         structure: _arrhenius([p for p in points if p["structure"] == structure])
         for structure in sorted({p["structure"] for p in points})
