@@ -95,7 +95,7 @@ def test_a_missing_code_is_told_with_the_command_that_makes_it(run, campaign):
 
 
 def test_a_dry_run_prints_the_jobs_and_stores_nothing(run, campaign, make_code):
-    labels = {name: f"absent-{name}" for name in ("dp", "lmp", "python")}
+    labels = {name: f"dry-run-{name}" for name in ("dp", "lmp", "python")}
     for label in labels.values():
         make_code(label, f"/bin/{label}")
     codes = ", ".join(f"{name}: {label}@localhost" for name, label in labels.items())
