@@ -45,7 +45,7 @@ def daemon(aiida_profile):
     client = get_daemon_client(aiida_profile.name)
     client.start_daemon()
     yield client
-    client.stop_daemon(wait=True)
+    client.stop_daemon(wait=True, timeout=60)
 
 
 @pytest.fixture
