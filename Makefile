@@ -47,10 +47,7 @@ test-fast: install  ## Tests without a daemon or an external program.
 	$(BIN)/pytest -q -m "not ($(EXTERNAL))"
 
 test: lint cp2k  ## Lint, types and all tests that fit every change, with the real programs.
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadfile \
-	  --ignore tests/test_campaign.py -m "not (slow or slurm)"
-	# Apart: its archive test switches the profile, and its jobs want both cores.
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/test_campaign.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadfile -m "not (slow or slurm)"
 
 test-slow: install cp2k  ## Tests that are too long for every change.
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -m "slow or slurm"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -79,6 +81,27 @@ def find_program(name: str) -> str:
     if found is None:
         pytest.fail(f"program {name!r} is not installed; `make test` installs what tests need")
     return found
+
+
+@pytest.fixture
+def other_profile(tmp_path) -> Callable[..., str]:
+    """Return a function that runs a command in an AiiDA profile of its own, empty at first.
+
+    In processes of their own: a switch of the profile in this one closes the storage under the
+    nodes that other fixtures of the session hold.
+    """
+    home = tmp_path / "other_profile"
+    home.mkdir()
+    environment = {**os.environ, "AIIDA_PATH": str(home)}
+
+    def run(program: str, *arguments: str) -> str:
+        command = [str(Path(sys.executable).parent / program), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    run("verdi", "presto", "--profile-name", "other")
+    return run
 
 
 @pytest.fixture

@@ -159,25 +159,14 @@ def test_an_import_says_so(result):
     assert trace(structure).tree.note == "declared import"
 
 
-def test_the_lineage_is_the_same_after_an_archive_was_imported(
-    result, tmp_path, aiida_config, aiida_profile_factory
-):
-    from aiida.manage import get_manager
-    from aiida.tools.archive import import_archive
-
+def test_the_lineage_is_the_same_after_an_archive_was_imported(result, tmp_path, other_profile):
     observables, process, _, _ = result
     before = trace(observables)
     path = export_study(process, tmp_path / "study.aiida")
-    original = get_manager().get_profile()
-    uuid = observables.uuid
-    try:
-        with aiida_profile_factory(aiida_config, broker_backend=None) as profile:
-            get_manager().load_profile(profile.name, allow_switch=True)
-            import_archive(path)
-            after = trace(orm.load_node(uuid))
-            assert json.loads(json.dumps(after.as_dict()))["training_frames"] == 4
-    finally:
-        get_manager().load_profile(original.name, allow_switch=True)
-    assert after.processes == before.processes
-    assert after.labelled_frames == before.labelled_frames
-    assert len(after.labelling_jobs) == 2
+    other_profile("verdi", "archive", "import", str(path))
+    printed = other_profile("aiida-mliptransport", "lineage", observables.uuid, "--json")
+    after = json.loads(printed)
+    assert after["training_frames"] == 4
+    assert after["processes"] == before.processes
+    assert after["labelled_frames"] == before.labelled_frames
+    assert len(after["labelling_jobs"]) == 2
