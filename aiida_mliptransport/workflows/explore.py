@@ -15,6 +15,7 @@ from ..calculations.lammps_script import LammpsMDParameters
 from ..calculations.parameters import validation_message
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
+from . import validators
 from .naming import derived_seed, run_key
 from .protocols import load_protocol
 from .submission import FanOutWorkChain, failure_reason
@@ -42,7 +43,7 @@ class ExploreWorkChain(FanOutWorkChain):
             "temperatures",
             valid_type=orm.List,
             serializer=orm.to_aiida_type,
-            validator=_validate_temperatures,
+            validator=validators.temperatures,
             help="Temperatures in K.",
         )
         spec.input(
@@ -50,7 +51,7 @@ class ExploreWorkChain(FanOutWorkChain):
             valid_type=orm.List,
             required=False,
             serializer=orm.to_aiida_type,
-            validator=_validate_pressures,
+            validator=validators.pressures,
             help="Pressures in bar; with them all runs are NPT.",
         )
         spec.input(
@@ -58,7 +59,7 @@ class ExploreWorkChain(FanOutWorkChain):
             valid_type=orm.Int,
             serializer=orm.to_aiida_type,
             default=lambda: orm.Int(1),
-            validator=_validate_replicas,
+            validator=validators.count("replicas"),
             help="Independent runs (seeds) per structure, temperature and pressure.",
         )
         spec.input(
@@ -208,34 +209,6 @@ class ExploreWorkChain(FanOutWorkChain):
 def _pressure_label(pressure: float) -> str:
     """Return the rounded pressure as a link label allows it: no minus sign."""
     return f"{round(pressure)}".replace("-", "minus")
-
-
-def _validate_temperatures(value: orm.List | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    given = value.get_list()
-    if not given or any(not isinstance(t, int | float) or not t > 0 for t in given):
-        return f"temperatures is {given}, expected one or more positive numbers in K"
-    if len({round(t) for t in given}) < len(given):
-        return f"temperatures is {given}, expected values that differ by 1 K or more"
-    return None
-
-
-def _validate_pressures(value: orm.List | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    given = value.get_list()
-    if not given or any(not isinstance(p, int | float) for p in given):
-        return f"pressures is {given}, expected one or more numbers in bar"
-    if len({round(p) for p in given}) < len(given):
-        return f"pressures is {given}, expected values that differ by 1 bar or more"
-    return None
-
-
-def _validate_replicas(value: orm.Int | None, _: Any) -> str | None:
-    if value is not None and value.value < 1:
-        return f"replicas is {value.value}, expected 1 or more"
-    return None
 
 
 def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:

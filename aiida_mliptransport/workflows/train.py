@@ -14,6 +14,7 @@ from ..calculations.functions.training import summarize_training
 from ..calculations.parameters import validation_message
 from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
+from . import validators
 from .naming import derived_seed
 from .protocols import load_protocol
 from .submission import FanOutWorkChain, failure_reason
@@ -61,7 +62,7 @@ class TrainWorkChain(FanOutWorkChain):
             valid_type=orm.Int,
             serializer=orm.to_aiida_type,
             default=lambda: orm.Int(4),
-            validator=_validate_committee_size,
+            validator=validators.count("committee_size"),
             help="Number of members.",
         )
         spec.input(
@@ -270,12 +271,6 @@ def _exit_label(node: orm.ProcessNode | None) -> str | None:
 
 def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
     return None if value is None else validation_message(DeepmdTrainParameters, value.get_dict())
-
-
-def _validate_committee_size(value: orm.Int | None, _: Any) -> str | None:
-    if value is not None and value.value < 1:
-        return f"committee_size is {value.value}, expected 1 or more"
-    return None
 
 
 def _validate_inputs(value: Mapping[str, Any], namespace: Any) -> str | None:

@@ -16,6 +16,7 @@ from ..calculations.parameters import validation_message
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from ..science.transport import ESTIMATOR_VERSION
+from . import validators
 from .naming import derived_seed, run_key
 from .protocols import load_protocol
 from .submission import FanOutWorkChain, failure_reason
@@ -49,7 +50,7 @@ class TransportWorkChain(FanOutWorkChain):
             "temperatures",
             valid_type=orm.List,
             serializer=orm.to_aiida_type,
-            validator=_validate_temperatures,
+            validator=validators.temperatures,
             help="Temperatures in K; an Arrhenius fit needs three or more.",
         )
         spec.input(
@@ -57,7 +58,7 @@ class TransportWorkChain(FanOutWorkChain):
             valid_type=orm.Int,
             serializer=orm.to_aiida_type,
             default=lambda: orm.Int(1),
-            validator=_validate_replicas,
+            validator=validators.count("replicas"),
             help="Independent runs (seeds) per structure and temperature.",
         )
         spec.input(
@@ -272,21 +273,4 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
             problem = validate_inputs(job, None)
             if problem:
                 return f"structures.{name}: {problem}"
-    return None
-
-
-def _validate_temperatures(value: orm.List | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    bad = [t for t in value.get_list() if not isinstance(t, int | float) or not t > 0]
-    if bad or not value.get_list():
-        return f"temperatures is {value.get_list()}, expected one or more positive numbers in K"
-    if len({round(t) for t in value.get_list()}) < len(value.get_list()):
-        return f"temperatures is {value.get_list()}, expected values that differ by 1 K or more"
-    return None
-
-
-def _validate_replicas(value: orm.Int | None, _: Any) -> str | None:
-    if value is not None and value.value < 1:
-        return f"replicas is {value.value}, expected 1 or more"
     return None

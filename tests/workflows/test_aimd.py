@@ -150,8 +150,8 @@ def test_displacements_are_seeded_and_keep_the_centre():
 @pytest.mark.parametrize(
     ("port", "value", "message"),
     [
-        ("temperatures", [], "temperatures is empty"),
-        ("temperatures", [600.0, -1.0], "holds -1.0"),
+        ("temperatures", [], "expected one or more positive numbers"),
+        ("temperatures", [600.0, -1.0], r"\[600.0, -1.0\]"),
         ("temperatures", [600.0, 600.2], "differ by 1 K"),
         ("runs", 0, "runs is 0"),
         ("parameters", {"steps": 5, "timestep_fs": 1.0, "seed": 2}, "seed is 2"),

@@ -12,6 +12,7 @@ from aiida.engine import calcfunction, while_
 from ...data.frames import FrameSetData
 from ...data.trajectory import MDTrajectoryData
 from ...science.frames import Frames
+from .. import validators
 from ..label.base import failure_class, labelled_node, validate_quorum
 from ..naming import derived_seed, run_key
 from ..submission import FanOutWorkChain, failure_reason
@@ -39,14 +40,14 @@ class AimdWorkChain(FanOutWorkChain):
         spec.input(
             "temperatures",
             valid_type=orm.List,
-            validator=_validate_temperatures,
+            validator=validators.temperatures,
             help="Temperatures, K.",
         )
         spec.input(
             "runs",
             valid_type=orm.Int,
             default=lambda: orm.Int(2),
-            validator=_validate_runs,
+            validator=validators.count("runs"),
             help="Independent runs of each structure at each temperature.",
         )
         spec.input(
@@ -285,27 +286,6 @@ def _steps(frames: Frames) -> list[int]:
             raise ValueError("frames of an MD run have no 'steps'; the parser must set them")
         steps.extend(int(step) for step in system.steps)
     return steps
-
-
-def _validate_temperatures(value: orm.List | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    temperatures = value.get_list()
-    if not temperatures:
-        return "temperatures is empty, expected one or more in K"
-    for temperature in temperatures:
-        number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-        if not number or not 0 < temperature < float("inf"):
-            return f"temperatures holds {temperature!r}, expected positive numbers in K"
-    if len({round(temperature) for temperature in temperatures}) < len(temperatures):
-        return f"temperatures are {temperatures}, expected ones that differ by 1 K or more"
-    return None
-
-
-def _validate_runs(value: orm.Int | None, _: Any) -> str | None:
-    if value is not None and value.value < 1:
-        return f"runs is {value.value}, expected 1 or more"
-    return None
 
 
 def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
