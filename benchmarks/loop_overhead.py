@@ -1,10 +1,10 @@
 """Wall time of a campaign against the same jobs driven by a plain shell loop, in one run.
 
-Usage: python benchmarks/loop_overhead.py CAMPAIGN.yaml [--profile NAME]
+Usage: python benchmarks/loop_overhead.py CAMPAIGN.yaml|PK [--profile NAME]
 
-Launches the campaign in a profile with a running daemon, waits for its end, and then runs the
-submission scripts of all its jobs once more from the shell: stage after stage, as many at a time
-as the campaign ran. Working directories must be on this machine.
+Launches the campaign in a profile with a running daemon and waits for its end, or takes one that
+has ended. Then it runs the submission scripts of all its jobs once more from the shell: stage after
+stage, as many at a time as the campaign ran. Working directories must be on this machine.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from aiida_mliptransport.campaign.schema import load_campaign
 POLL_SECONDS = 0.5
 
 
-def run_campaign(path: str) -> tuple[orm.WorkChainNode, float]:
+def run_campaign(given: str) -> tuple[orm.WorkChainNode, float]:
     """Return the ended campaign and its wall time in seconds."""
-    node = launch(load_campaign(path))
+    node = orm.load_node(given) if given.isdigit() else launch(load_campaign(given))
     while not node.is_terminated:
         time.sleep(POLL_SECONDS)
     return node, (node.mtime - node.ctime).total_seconds()
@@ -65,7 +65,7 @@ def run_shell_loop(groups: list[list[orm.CalcJobNode]], at_once: int, scratch: P
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("campaign")
+    parser.add_argument("campaign", help="campaign file, or PK of an ended campaign")
     parser.add_argument("--profile")
     arguments = parser.parse_args()
     load_profile(arguments.profile)
