@@ -22,8 +22,16 @@ from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory, ParserFactory
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 pytest_plugins = ["aiida.tools.pytest_fixtures"]
+
+
+@event.listens_for(Engine, "connect")
+def _skip_disk_synchronization(connection: Any, _: Any) -> None:
+    """Spare SQLite the wait for the disk after each commit: the profile is thrown away."""
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session", autouse=True)
