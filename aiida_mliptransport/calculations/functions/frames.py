@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida import orm
 from aiida.engine import calcfunction
 
 from ...data.frames import FrameSetData, one_level_of_theory
@@ -33,16 +32,6 @@ def merge_frames(**frame_sets: FrameSetData) -> FrameSetData:
     versions = sorted({n.engine_version for n in nodes.values() if n.engine_version})
     return FrameSetData(
         Frames.join(parts), level_of_theory=level, engine_version=", ".join(versions) or None
-    )
-
-
-@calcfunction
-def take_frames(frames: FrameSetData, indices: orm.List) -> FrameSetData:
-    """Return the frames at ``indices`` with their labels, in that order."""
-    return FrameSetData(
-        frames.frames.take(indices.get_list()),
-        level_of_theory=frames.level_of_theory,
-        engine_version=frames.engine_version,
     )
 
 
