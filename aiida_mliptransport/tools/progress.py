@@ -189,7 +189,12 @@ def _labels_of(node: orm.ProcessNode) -> tuple[int, int]:
     if "frames" in result or node.is_terminated:
         failures = result["failures"].get_dict()["failures"] if "failures" in result else []
         return (result["frames"].n_frames if "frames" in result else 0), len(failures)
-    done = [outputs(child) for child in children(node).values() if child.is_terminated]
+    # Calcfunctions join frames that the jobs labelled: they would be counted twice.
+    done = [
+        outputs(child)
+        for child in children(node).values()
+        if child.is_terminated and not isinstance(child, orm.CalcFunctionNode)
+    ]
     return sum(o["frames"].n_frames for o in done if "frames" in o and o["frames"].labelled), 0
 
 

@@ -123,6 +123,8 @@ def test_labels_of_finished_batches_count_while_the_labelling_runs(graph):
     progress = read_progress(graph.root.pk)
     assert progress.n_labels == 5
     assert (progress.n_jobs, progress.n_jobs_ended) == (2, 1)
+    graph.child("join_labels", parent=label, kind=orm.CalcFunctionNode, frames=labelled(5))
+    assert read_progress(graph.root.pk).n_labels == 5
 
 
 def test_the_record_of_an_assessed_iteration_is_shown(graph):
