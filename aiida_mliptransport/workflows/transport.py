@@ -7,6 +7,7 @@ from typing import Any
 
 from aiida import orm
 from aiida.engine import ProcessBuilder, while_
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..calculations.functions.trajectories import last_structure
 from ..calculations.functions.transport import analyse_transport
@@ -26,7 +27,9 @@ class TransportWorkChain(FanOutWorkChain):
     """Run NVT molecular dynamics and analyse it; usable on any potential, without a campaign.
 
     Each structure is melted (where asked), then equilibrated and run at each temperature with
-    each seed. The committee's first member drives; the deviation of the others is recorded.
+    each seed. The committee's first member drives; the deviation of the others is recorded. Where
+    ``extension`` asks for it, the runs of a temperature whose D or σ is not known well enough go on
+    from their own state, segment after segment, until they are or the segments are spent.
     """
 
     @classmethod
@@ -87,6 +90,15 @@ class TransportWorkChain(FanOutWorkChain):
             serializer=orm.to_aiida_type,
             help="Parameters of the analysis (reference frame, target of the relative error, …).",
         )
+        spec.input(
+            "extension",
+            valid_type=orm.Dict,
+            required=False,
+            serializer=orm.to_aiida_type,
+            validator=_validate_extension,
+            help="max_segments, max_relative_error_D, max_relative_error_sigma (one standard error "
+            "over the value) and species (elements whose D counts): runs go on until both are met.",
+        )
         spec.input("seed", valid_type=orm.Int, serializer=orm.to_aiida_type, help="Base seed.")
         spec.inputs.validator = _validate_inputs
         spec.output("observables", valid_type=orm.Dict, help="D (cm²/s), σ (mS/cm), Ea (eV), …")
@@ -114,8 +126,12 @@ class TransportWorkChain(FanOutWorkChain):
             cls.setup,
             while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
             cls.setup_production,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
-            cls.analyse,
+            while_(cls.has_pending)(
+                while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+                cls.analyse,
+                cls.extend,
+            ),
+            cls.results,
         )
 
     @classmethod
@@ -158,6 +174,8 @@ class TransportWorkChain(FanOutWorkChain):
             builder.melt = orm.Dict(inputs["melt"])
         builder.charges = orm.Dict({key: float(value) for key, value in charges.items()})
         builder.analysis = orm.Dict(inputs["analysis"])
+        if inputs["extension"]:
+            builder.extension = orm.Dict(inputs["extension"])
         builder.seed = orm.Int(seed)
         builder.max_concurrent = orm.Int(max_concurrent)
         builder.md.code = code
@@ -195,6 +213,8 @@ class TransportWorkChain(FanOutWorkChain):
                 for replica in range(self.inputs.replicas.value)
             )
         }
+        self.ctx.segments = {key: [key] for key in self.ctx.runs}
+        self.ctx.passes = 0
         self.ctx.pending = list(self.ctx.runs)
         return None
 
@@ -209,45 +229,126 @@ class TransportWorkChain(FanOutWorkChain):
                 **self.inputs.melt.get_dict(),
             }
             parameters["seed"] = derived_seed(self.inputs.seed.value, "melt", number)
+            state = {}
         else:
-            name, temperature, number = self.ctx.runs[label]
+            run, _, segment = label.partition("_segment")
+            name, temperature, number = self.ctx.runs[run]
             structure = self.ctx.start[name]
             parameters = self.inputs.parameters.get_dict()
             parameters["temperature_K"] = temperature
             parameters["seed"] = derived_seed(self.inputs.seed.value, "production", number)
+            state = {}
+            if segment:
+                before = self.child(self.ctx.segments[run][int(segment) - 1])
+                state = {"restart": before.outputs.restart}
+                parameters["equilibration_steps"] = 0
         return LammpsMDCalculation, {
             **self.exposed_inputs(LammpsMDCalculation, "md"),
             "structure": structure,
             "potentials": self.inputs.potentials,
             "parameters": orm.Dict(parameters),
+            **state,
         }
 
     def analyse(self) -> Any:
-        """Analyse the whole trajectories; runs that failed are left out and reported."""
-        trajectories = {}
-        for key in self.ctx.runs:
-            run = self.child(key)
-            if run is not None and run.is_finished_ok:
-                trajectories[key] = run.outputs.trajectory
-            else:
-                self.report(f"{key} is left out of the analysis: {failure_reason(run)}")
-        if not trajectories:
+        """Analyse what there is; runs that failed are left out and reported."""
+        self.ctx.trajectories = {}
+        for segments in self.ctx.segments.values():
+            for key in segments:
+                run = self.child(key)
+                if run is None or not run.is_finished_ok:
+                    self.report(f"{key} is left out of the analysis: {failure_reason(run)}")
+                    break
+                self.ctx.trajectories[key] = run.outputs.trajectory
+        if not self.ctx.trajectories:
             return self.exit_codes.ERROR_NO_TRAJECTORY
-        self.out("trajectories", trajectories)
         try:
-            outputs = self.run_once(
-                "analyse",
+            self.ctx.analysed = self.run_once(
+                f"analyse_{self.ctx.passes}" if self.ctx.passes else "analyse",
                 analyse_transport,
                 charges=self.inputs.charges,
                 parameters=self.inputs.analysis,
                 estimator_version=orm.Str(ESTIMATOR_VERSION),
-                **trajectories,
+                **self.ctx.trajectories,
             )
         except ValueError as error:
+            self.out("trajectories", self.ctx.trajectories)
             return self.exit_codes.ERROR_ANALYSIS_FAILED.format(reason=str(error))
-        self.out("observables", outputs["observables"])
-        self.out("curves", outputs["curves"])
         return None
+
+    def extend(self) -> None:
+        """Queue a further segment of every run of a temperature that misses its targets."""
+        self.ctx.pending = []
+        if "extension" not in self.inputs:
+            return
+        extension = self.inputs.extension.get_dict()
+        points = self.ctx.analysed["observables"].get_dict()["points"]
+        for point in points:
+            missed = missed_targets(point, extension)
+            if not missed:
+                continue
+            for run, segments in self.ctx.segments.items():
+                if not run.startswith(f"{point['name']}_replica"):
+                    continue
+                last = self.child(segments[-1])
+                if last is None or not last.is_finished_ok or "restart" not in last.outputs:
+                    continue
+                if len(segments) > extension["max_segments"]:
+                    self.report(f"{run}: {missed}, but its segments are spent")
+                    continue
+                segments.append(f"{run}_segment{len(segments)}")
+                self.report(f"{segments[-1]}: {missed}")
+                self.ctx.pending.append(segments[-1])
+        self.ctx.passes += 1
+
+    def results(self) -> None:
+        """Expose the last analysis and the trajectories that it rests on."""
+        self.out("trajectories", self.ctx.trajectories)
+        self.out("observables", self.ctx.analysed["observables"])
+        self.out("curves", self.ctx.analysed["curves"])
+
+
+def missed_targets(point: Mapping[str, Any], extension: Mapping[str, Any]) -> str:
+    """Return which observables of a temperature miss their targets, in words; empty if none.
+
+    Parameters
+    ----------
+    point
+        One entry of ``points`` in the observables.
+    extension
+        ``species``, ``max_relative_error_D`` and ``max_relative_error_sigma``.
+    """
+    rows = [
+        (f"D({element})", point["diffusion"].get(element, {}), extension["max_relative_error_D"])
+        for element in extension["species"]
+    ]
+    rows.append(("σ", point["conductivity"], extension["max_relative_error_sigma"]))
+    missed = []
+    for name, record, target in rows:
+        error = record.get("relative_error")
+        if not record.get("resolved") or error is None:
+            missed.append(f"{name} is not resolved")
+        elif error > target:
+            missed.append(f"{name} has a relative error of {error:.3f}, expected {target} or less")
+    return ", ".join(missed)
+
+
+class ExtensionParameters(BaseModel):
+    """How far runs are extended; relative errors are one standard error over the value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_segments: int = Field(ge=1)
+    max_relative_error_D: float = Field(gt=0)
+    max_relative_error_sigma: float = Field(gt=0)
+    species: list[str] = Field(min_length=1)
+
+
+def _validate_extension(value: orm.Dict | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    problem = validation_message(ExtensionParameters, value.get_dict())
+    return f"extension: {problem}" if problem else None
 
 
 def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
@@ -258,6 +359,12 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         missing = [] if charges is None else sorted(structure.get_symbols_set() - set(charges))
         if missing:
             return f"charges lack {missing} of structures.{name}; give the charge of every element"
+    for element in value["extension"].get_dict()["species"] if "extension" in value else ():
+        if not any(element in structure.get_symbols_set() for structure in structures.values()):
+            return (
+                f"extension.species holds {element!r}, which no structure has; name the elements "
+                "whose D is to be known"
+            )
     if "parameters" not in value:
         return None
     runs = [{}, value["melt"].get_dict()] if "melt" in value else [{}]

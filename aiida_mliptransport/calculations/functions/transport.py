@@ -10,6 +10,7 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
+from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
 from ...science.transport.arrhenius import ArrheniusQuantity, fit_arrhenius
 from ...science.transport.conductivity import (
@@ -52,7 +53,8 @@ def analyse_transport(
     estimator_version
         Of ``science.transport``; an input, so that a cached result knows its estimator.
     trajectories
-        ``<structure>_<T>K_replica<i>``; the replicas of a structure and temperature are joined.
+        ``<structure>_<T>K_replica<i>``, and ``…_segment<j>`` where a restart extended it; the
+        replicas of a structure and temperature are analysed together.
 
     Returns
     -------
@@ -67,13 +69,11 @@ def analyse_transport(
     settings = parameters.get_dict()
     frame = _reference_frame(settings["reference_frame"])
     charge = {str(name): float(value) for name, value in charges.get_dict().items()}
-    groups: dict[str, list[MDTrajectoryData]] = {}
-    for key in sorted(trajectories):
-        groups.setdefault(re.sub(r"_replica\d+$", "", key), []).append(trajectories[key])
+    groups = _groups(trajectories)
     curves = orm.ArrayData()
     points = []
     for name, nodes in groups.items():
-        _check_charges(name, nodes[0], charge)
+        _check_charges(name, nodes[0].first, charge)
         points.append(_analyse_point(name, nodes, charge, frame, settings, curves))
     # Names sort 1000 K before 800 K; a table that people read does not.
     points.sort(key=lambda point: (point["structure"], point["temperature_K"]))
@@ -91,6 +91,21 @@ def analyse_transport(
         "arrhenius_by_structure": arrhenius,
     }
     return {"observables": orm.Dict(observables), "curves": curves}
+
+
+def _groups(
+    trajectories: dict[str, MDTrajectoryData],
+) -> dict[str, list[JoinedTrajectory]]:
+    """Return the runs of each structure and temperature, their segments joined in time."""
+    runs: dict[str, dict[int, MDTrajectoryData]] = {}
+    for key, node in trajectories.items():
+        run, _, segment = key.partition("_segment")
+        runs.setdefault(run, {})[int(segment or 0)] = node
+    groups: dict[str, list[JoinedTrajectory]] = {}
+    for run in sorted(runs):
+        joined = JoinedTrajectory([runs[run][number] for number in sorted(runs[run])])
+        groups.setdefault(re.sub(r"_replica\d+$", "", run), []).append(joined)
+    return groups
 
 
 def _reference_frame(name: str) -> ReferenceFrame:
@@ -112,19 +127,19 @@ def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float])
 
 def _analyse_point(
     name: str,
-    nodes: list[MDTrajectoryData],
+    nodes: list[JoinedTrajectory],
     charges: dict[str, float],
     frame: ReferenceFrame,
     settings: dict[str, Any],
     curves: orm.ArrayData,
 ) -> dict[str, Any]:
-    first = nodes[0]
+    first = nodes[0].first
     symbols = first.symbols
     counts = dict(Counter(symbols))
     masses = dict(zip(symbols, first.masses.tolist(), strict=True))
     temperature = float(first.info["temperature_K"])
     volume = float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
-    dt = _spacing(first.times_ps)
+    dt = _spacing(nodes[0].times_ps)
     runs = [remove_drift(n.positions(), symbols, frame, n.masses) for n in nodes]
     diffusion = {}
     for element in first.elements:
@@ -134,9 +149,9 @@ def _analyse_point(
         lag, msd = _thinned(np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0))
         curves.set_array(_array_name(f"{name}_time_ps"), lag * dt)
         curves.set_array(_array_name(f"{name}_msd_{element}"), msd)
-    names = first.species["names"] if first.species else []
+    names = nodes[0].species_names
     sums = [_species_sums(node, names, counts, frame, masses) for node in nodes]
-    fine = _spacing(first.species["times_ps"]) if first.species else dt
+    fine = _spacing(nodes[0].species_series()[0])
     sigma = estimate_conductivity(
         sums,
         names,
@@ -155,7 +170,7 @@ def _analyse_point(
     lag, msd = _thinned(collective)
     curves.set_array(_array_name(f"{name}_charge_time_ps"), lag * fine)
     curves.set_array(_array_name(f"{name}_msd_charge"), msd / sum(counts.values()))
-    _store_rdfs(name, first, settings["rdf_bin_A"], curves)
+    _store_rdfs(name, nodes[0], settings["rdf_bin_A"], curves)
     return {
         "name": name,
         "structure": name.rsplit("_", 1)[0],
@@ -164,8 +179,9 @@ def _analyse_point(
         "n_atoms": first.n_atoms,
         "counts": counts,
         "volume_A3": volume,
-        "length_ps": float(sum(n.times_ps[-1] - n.times_ps[0] for n in nodes)),
+        "length_ps": sum(n.length_ps for n in nodes),
         "n_trajectories": len(nodes),
+        "n_segments": sum(len(n.segments) for n in nodes),
         "diffusion": {el: _diffusion_record(d) for el, d in diffusion.items()},
         "conductivity": _conductivity_record(sigma, diffusion, charges, counts),
         "max_force_deviation": _deviation_record(nodes),
@@ -197,27 +213,29 @@ def _thinned(msd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _species_sums(
-    node: MDTrajectoryData,
+    node: JoinedTrajectory,
     names: list[str],
     counts: dict[str, int],
     frame: ReferenceFrame,
     masses: dict[str, float],
 ) -> np.ndarray:
-    data = node.species
-    if data is None or list(data["names"]) != list(names):
+    if node.species_names != names:
         raise ValueError("trajectories of one point have different species; run them anew")
     weights = np.array([counts[element] for element in names])[None, :, None]
-    return species_sums_in_frame(data["displacements"] * weights, names, counts, frame, masses)
+    displacements = node.species_series()[1]
+    return species_sums_in_frame(displacements * weights, names, counts, frame, masses)
 
 
-def _mean_temperature(nodes: list[MDTrajectoryData]) -> float | None:
-    values = [n.thermo["temperature_K"].mean() for n in nodes if "temperature_K" in n.thermo]
+def _mean_temperature(nodes: list[JoinedTrajectory]) -> float | None:
+    series = [n.thermo("temperature_K") for n in nodes]
+    values = [each.mean() for each in series if each is not None]
     return float(np.mean(values)) if values else None
 
 
-def _deviation_record(nodes: list[MDTrajectoryData]) -> dict[str, float] | None:
+def _deviation_record(nodes: list[JoinedTrajectory]) -> dict[str, float] | None:
     """Say how far the committee disagreed in production: extrapolation shows here first."""
-    values = [n.deviations["max_force"] for n in nodes if n.deviations is not None]
+    series = [n.max_force_deviation() for n in nodes]
+    values = [each for each in series if each is not None]
     if not values:
         return None
     joined = np.concatenate(values)
@@ -228,12 +246,9 @@ def _deviation_record(nodes: list[MDTrajectoryData]) -> dict[str, float] | None:
     }
 
 
-def _store_rdfs(name: str, node: MDTrajectoryData, width: float, curves: orm.ArrayData) -> None:
+def _store_rdfs(name: str, node: JoinedTrajectory, width: float, curves: orm.ArrayData) -> None:
     stride = max(1, node.n_frames // MAX_RDF_FRAMES)
-    frames = slice(None, None, stride)
-    rdfs = partial_rdfs(
-        node.positions(frames=frames), node.symbols, node.cells[frames], bin_width=width
-    )
+    rdfs = partial_rdfs(node.positions(stride), node.symbols, node.cells[::stride], bin_width=width)
     for (first, second), rdf in rdfs.items():
         curves.set_array(_array_name(f"{name}_rdf_r"), rdf.r)
         curves.set_array(_array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
