@@ -13,25 +13,12 @@ from aiida.engine import calcfunction
 from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
 from ...science.transport.arrhenius import ArrheniusQuantity, fit_arrhenius
-from ...science.transport.conductivity import (
-    ConductivityEstimate,
-    estimate_conductivity,
-    nernst_einstein,
-)
-from ...science.transport.diffusion import DiffusionEstimate, estimate_diffusion
-from ...science.transport.msd import msd_collective, msd_self
+from ...science.transport.point import Run, analyse_point, spacing, species_in_order
 from ...science.transport.rdf import partial_rdfs
-from ...science.transport.reference import (
-    ReferenceFrame,
-    remove_drift,
-    species_sums_in_frame,
-)
+from ...science.transport.reference import ReferenceFrame
 
 #: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
 MAX_RDF_FRAMES = 400
-
-#: Points of a stored MSD curve, evenly spaced in log t.
-MSD_POINTS = 200
 
 
 @calcfunction
@@ -134,42 +121,19 @@ def _analyse_point(
     curves: orm.ArrayData,
 ) -> dict[str, Any]:
     first = nodes[0].first
-    symbols = first.symbols
-    counts = dict(Counter(symbols))
-    masses = dict(zip(symbols, first.masses.tolist(), strict=True))
     temperature = float(first.info["temperature_K"])
     volume = float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
-    dt = _spacing(nodes[0].times_ps)
-    runs = [remove_drift(n.positions(), symbols, frame, n.masses) for n in nodes]
-    diffusion = {}
-    for element in first.elements:
-        members = np.flatnonzero(np.array(symbols) == element)
-        own = [run[:, members] for run in runs]
-        diffusion[element] = estimate_diffusion(own, dt)
-        lag, msd = _thinned(np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0))
-        curves.set_array(_array_name(f"{name}_time_ps"), lag * dt)
-        curves.set_array(_array_name(f"{name}_msd_{element}"), msd)
-    names = nodes[0].species_names
-    sums = [_species_sums(node, names, counts, frame, masses) for node in nodes]
-    fine = _spacing(nodes[0].species_series()[0])
-    sigma = estimate_conductivity(
-        sums,
-        names,
-        {element: charges[element] for element in names},
-        counts,
+    result = analyse_point(
+        [_run(node) for node in nodes],
+        first.symbols,
+        first.masses,
         volume,
         temperature,
-        fine,
+        charges,
         frame,
-        diffusion if all(d.resolved for d in diffusion.values()) else None,
     )
-    z = np.array([charges[element] for element in names])
-    collective = np.mean(
-        [np.einsum("tijk,i,j->t", msd_collective(s), z, z) for s in _equal(sums)], axis=0
-    )
-    lag, msd = _thinned(collective)
-    curves.set_array(_array_name(f"{name}_charge_time_ps"), lag * fine)
-    curves.set_array(_array_name(f"{name}_msd_charge"), msd / sum(counts.values()))
+    for key, curve in result.curves.items():
+        curves.set_array(_array_name(f"{name}_{key}"), curve)
     _store_rdfs(name, nodes[0], settings["rdf_bin_A"], curves)
     return {
         "name": name,
@@ -177,53 +141,25 @@ def _analyse_point(
         "temperature_K": temperature,
         "mean_temperature_K": _mean_temperature(nodes),
         "n_atoms": first.n_atoms,
-        "counts": counts,
+        "counts": dict(Counter(first.symbols)),
         "volume_A3": volume,
         "length_ps": sum(n.length_ps for n in nodes),
         "n_trajectories": len(nodes),
         "n_segments": sum(len(n.segments) for n in nodes),
-        "diffusion": {el: _diffusion_record(d) for el, d in diffusion.items()},
-        "conductivity": _conductivity_record(sigma, diffusion, charges, counts),
+        **result.record,
         "max_force_deviation": _deviation_record(nodes),
     }
 
 
+def _run(node: JoinedTrajectory) -> Run:
+    """Return the arrays of a run, the species in the order of their first atom."""
+    times, centres = node.species_series()
+    order = [node.species_names.index(name) for name in species_in_order(node.symbols)]
+    return Run(node.positions(), spacing(node.times_ps), centres[:, order], spacing(times))
+
+
 def _array_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
-
-
-def _spacing(times: np.ndarray) -> float:
-    steps = np.diff(times)
-    if len(steps) == 0 or not np.allclose(steps, steps[0], rtol=1e-6):
-        raise ValueError("frames are not evenly spaced in time; the MSD needs one stride")
-    return float(steps.mean())
-
-
-def _equal(series: list[np.ndarray]) -> list[np.ndarray]:
-    """Cut series to the shortest, so that their MSDs can be averaged for a plot."""
-    length = min(len(s) for s in series)
-    return [s[:length] for s in series]
-
-
-def _thinned(msd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return lags and values evenly spaced in log t, up to half of the length."""
-    last = max(2, len(msd) // 2)
-    lags = np.unique(np.geomspace(1, last, MSD_POINTS).astype(int))
-    return lags, msd[lags]
-
-
-def _species_sums(
-    node: JoinedTrajectory,
-    names: list[str],
-    counts: dict[str, int],
-    frame: ReferenceFrame,
-    masses: dict[str, float],
-) -> np.ndarray:
-    if node.species_names != names:
-        raise ValueError("trajectories of one point have different species; run them anew")
-    weights = np.array([counts[element] for element in names])[None, :, None]
-    displacements = node.species_series()[1]
-    return species_sums_in_frame(displacements * weights, names, counts, frame, masses)
 
 
 def _mean_temperature(nodes: list[JoinedTrajectory]) -> float | None:
@@ -252,65 +188,6 @@ def _store_rdfs(name: str, node: JoinedTrajectory, width: float, curves: orm.Arr
     for (first, second), rdf in rdfs.items():
         curves.set_array(_array_name(f"{name}_rdf_r"), rdf.r)
         curves.set_array(_array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
-
-
-def _diffusion_record(estimate: DiffusionEstimate) -> dict[str, Any]:
-    interval = estimate.interval() if estimate.resolved else None
-    return {
-        "D_cm2_s": estimate.diffusion_cm2_s,
-        "standard_error": estimate.standard_error_cm2_s,
-        "relative_error": estimate.relative_error,
-        "interval_95": list(interval) if interval else None,
-        "log_log_slope": estimate.log_log_slope,
-        "log_log_slope_error": estimate.log_log_slope_error,
-        "fit_window_ps": list(estimate.fit_window_ps),
-        "offset_A2": estimate.offset_angstrom2,
-        "n_independent": estimate.n_independent,
-        "block_error": estimate.block_error_cm2_s,
-        "resolved": estimate.resolved,
-        "reason": estimate.reason,
-        "needed_length_ps": estimate.needed_length_ps,
-        "upper_bound_cm2_s": estimate.upper_bound_cm2_s,
-        "warning": estimate.warning,
-        "method": estimate.method,
-    }
-
-
-def _conductivity_record(
-    estimate: ConductivityEstimate,
-    diffusion: dict[str, DiffusionEstimate],
-    charges: dict[str, float],
-    counts: dict[str, int],
-) -> dict[str, Any]:
-    # σ_NE needs the self-diffusion only, so it may be known where the collective one is not.
-    free = estimate.nernst_einstein
-    if free is None and all(d.resolved for d in diffusion.values()):
-        free = nernst_einstein(
-            diffusion, charges, counts, estimate.volume_angstrom3, estimate.temperature_K
-        )
-    interval = estimate.interval() if estimate.resolved else None
-    return {
-        "sigma_mS_cm": estimate.sigma_mS_cm,
-        "standard_error": estimate.standard_error_mS_cm,
-        "relative_error": estimate.relative_error,
-        "interval_95": list(interval) if interval else None,
-        "sigma_NE_mS_cm": free.sigma_mS_cm if free else None,
-        "sigma_NE_error": free.standard_error_mS_cm if free else None,
-        "haven_ratio": estimate.haven_ratio,
-        "haven_ratio_error": estimate.haven_ratio_error,
-        "haven_convention": estimate.haven_convention,
-        "transference": estimate.transference,
-        "transference_error": estimate.transference_error,
-        "log_log_slope": estimate.log_log_slope,
-        "log_log_slope_error": estimate.log_log_slope_error,
-        "fit_window_ps": list(estimate.fit_window_ps),
-        "n_independent": estimate.n_independent,
-        "resolved": estimate.resolved,
-        "reason": estimate.reason,
-        "needed_length_ps": estimate.needed_length_ps,
-        "warning": estimate.warning,
-        "method": estimate.method,
-    }
 
 
 def _arrhenius(points: list[dict[str, Any]]) -> dict[str, Any]:
