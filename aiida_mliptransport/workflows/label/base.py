@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class LabelWorkChain(FanOutWorkChain):
             valid_type=orm.Int,
             default=lambda: orm.Int(16),
             validator=_validate_batch_size,
-            help="Frames that one job labels.",
+            help="Frames that one job labels at most; fewer where jobs would stand idle.",
         )
         spec.input(
             "quorum",
@@ -112,7 +113,11 @@ class LabelWorkChain(FanOutWorkChain):
         self.ctx.pending = []
         self.ctx.quarantined = []
         total = self.inputs.frames.n_frames
-        self._add_batches("batch", list(range(total)), self.inputs.batch_size.value, 0, [])
+        # Few frames are spread over all jobs that may run at once.
+        size = min(
+            self.inputs.batch_size.value, math.ceil(total / self.inputs.max_concurrent.value)
+        )
+        self._add_batches("batch", list(range(total)), size, 0, [])
         self.report(f"{total} frames in {len(self.ctx.pending)} batches")
         return None
 
