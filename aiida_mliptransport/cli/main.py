@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "results",
     "lineage": "results",
     "summary": "results",
+    "analyse": "analyse",
 }
 
 

@@ -15,7 +15,7 @@ from ...data.trajectory import MDTrajectoryData
 from ...science.transport.arrhenius import ArrheniusQuantity, fit_arrhenius
 from ...science.transport.point import Run, analyse_point, spacing, species_in_order
 from ...science.transport.rdf import partial_rdfs
-from ...science.transport.reference import ReferenceFrame
+from ...science.transport.reference import ReferenceFrame, parse_reference_frame
 
 #: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
 MAX_RDF_FRAMES = 400
@@ -54,7 +54,7 @@ def analyse_transport(
         If an element has no charge, or a trajectory no species displacements.
     """
     settings = parameters.get_dict()
-    frame = _reference_frame(settings["reference_frame"])
+    frame = parse_reference_frame(settings["reference_frame"])
     charge = {str(name): float(value) for name, value in charges.get_dict().items()}
     groups = _groups(trajectories)
     curves = orm.ArrayData()
@@ -93,11 +93,6 @@ def _groups(
         joined = JoinedTrajectory([runs[run][number] for number in sorted(runs[run])])
         groups.setdefault(re.sub(r"_replica\d+$", "", run), []).append(joined)
     return groups
-
-
-def _reference_frame(name: str) -> ReferenceFrame:
-    kind, _, species = name.partition(":")
-    return ReferenceFrame(kind, tuple(filter(None, species.split("+"))))  # type: ignore[arg-type]
 
 
 def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +51,15 @@ LABORATORY = ReferenceFrame("laboratory")
 def framework(*species: str) -> ReferenceFrame:
     """Frame that moves with the mean position of the given species."""
     return ReferenceFrame("framework", tuple(species))
+
+
+def parse_reference_frame(label: str) -> ReferenceFrame:
+    """Return the frame that a label names, for example 'barycentric' or 'framework:P+S'.
+
+    Raises ValueError if the label names none.
+    """
+    kind, _, species = label.partition(":")
+    return ReferenceFrame(cast(FrameKind, kind), tuple(filter(None, species.split("+"))))
 
 
 def remove_drift(

@@ -1,0 +1,178 @@
+"""The command ``analyse``: transport from a trajectory file, without an AiiDA profile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import print_table
+
+if TYPE_CHECKING:
+    from ..science.transport.point import PointResult
+
+_PAIR = "expected pairs such as Li=1,Cl=-1"
+
+
+def _charges(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, float]:
+    pairs = {}
+    for item in value.split(","):
+        element, equals, charge = item.partition("=")
+        try:
+            pairs[element.strip()] = float(charge)
+        except ValueError:
+            equals = ""
+        if not equals or not element.strip():
+            raise click.BadParameter(f"{item!r} in {value!r} is no charge; {_PAIR}")
+    return pairs
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--charges",
+    required=True,
+    callback=_charges,
+    help="Charge of every element in elementary charges, as Li=1,Cl=-1; never guessed.",
+)
+@click.option("--temperature", type=float, required=True, help="K.")
+@click.option("--interval", type=float, help="Time between two frames, ps.")
+@click.option("--timestep", type=float, help="MD time step of a LAMMPS dump, fs.")
+@click.option("--elements", help="Symbols of the types 1, 2, … of a dump, as Li,Cl.")
+@click.option(
+    "--frame",
+    default="barycentric",
+    show_default=True,
+    help="Reference frame: barycentric, laboratory, or framework:El+El for a solid's host.",
+)
+@click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames left out at the start.")
+@click.option("--format", "fmt", help="Format name of ASE, or lammps-dump.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the MSDs.")
+def analyse(
+    file: Path,
+    charges: dict[str, float],
+    temperature: float,
+    interval: float | None,
+    timestep: float | None,
+    elements: str | None,
+    frame: str,
+    skip: int,
+    fmt: str | None,
+    as_json: bool,
+    plot: Path | None,
+) -> None:
+    """Analyse a trajectory FILE: D of each element, σ, Haven ratio, with error bars.
+
+    \b
+    Examples:
+      aiida-mliptransport analyse dump.lammpstrj --timestep 2 --temperature 1000 \\
+          --charges Li=1,Cl=-1
+      aiida-mliptransport analyse XDATCAR --interval 0.02 --temperature 600 \\
+          --charges Li=1,P=5,S=-2 --frame framework:P+S --plot msd.png --json
+    """
+    from ..science.trajectory_files import read_trajectory
+    from ..science.transport.point import Run, analyse_point, centres_of_species
+    from ..science.transport.reference import parse_reference_frame
+
+    if temperature <= 0:
+        raise click.BadParameter(f"{temperature} K, expected a positive temperature in K")
+    trajectory = read_trajectory(
+        file, interval, timestep, elements.split(",") if elements else None, fmt
+    )
+    positions, times = trajectory.positions[skip:], trajectory.times_ps[skip:]
+    if len(positions) < 2:
+        raise click.BadParameter(
+            f"--skip {skip} leaves {len(positions)} of {len(trajectory.positions)} frames, "
+            "expected two or more"
+        )
+    dt = float(times[1] - times[0])
+    centres = centres_of_species(positions, trajectory.symbols)
+    try:
+        result = analyse_point(
+            [Run(positions, dt, centres, dt)],
+            trajectory.symbols,
+            trajectory.masses,
+            trajectory.volume_angstrom3,
+            temperature,
+            charges,
+            parse_reference_frame(frame),
+        )
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    if plot is not None:
+        _draw(result, plot)
+    if as_json:
+        content = {
+            "file": file.name,
+            "n_atoms": len(trajectory.symbols),
+            "n_frames": len(positions),
+            "length_ps": float(times[-1] - times[0]),
+            "temperature_K": temperature,
+            "volume_A3": trajectory.volume_angstrom3,
+            "charges": charges,
+            "reference_frame": frame,
+            **result.record,
+        }
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    _show(result, len(positions), float(times[-1] - times[0]), frame)
+
+
+def _show(result: PointResult, n_frames: int, length_ps: float, frame: str) -> None:
+    click.echo(f"{n_frames} frames, {length_ps:.6g} ps, reference frame {frame}")
+    rows = []
+    for element, record in result.record["diffusion"].items():
+        rows.append((f"D({element})", *_cells(record, "D_cm2_s", ".3e"), "cm²/s", _why(record)))
+    record = result.record["conductivity"]
+    rows.append(("σ", *_cells(record, "sigma_mS_cm", ".4g"), "mS/cm", _why(record)))
+    if record["sigma_NE_mS_cm"] is not None:
+        value, error = record["sigma_NE_mS_cm"], record["sigma_NE_error"]
+        rows.append(("σ(Nernst–Einstein)", f"{value:.4g}", f"{error:.2g}", "mS/cm", ""))
+    if record["haven_ratio"] is not None:
+        value, error = record["haven_ratio"], record["haven_ratio_error"]
+        note = record["haven_convention"]
+        rows.append(("Haven ratio", f"{value:.3g}", f"{error:.2g}", "", note))
+    print_table(("quantity", "value", "standard error", "unit", "note"), rows)
+
+
+def _cells(record: dict[str, Any], key: str, style: str) -> tuple[str, str]:
+    if not record["resolved"]:
+        return "not resolved", "–"
+    return f"{record[key]:{style}}", f"{record['standard_error']:.2g}"
+
+
+def _why(record: dict[str, Any]) -> str:
+    if record["resolved"]:
+        return str(record["warning"])
+    needed = record["needed_length_ps"]
+    more = f"; needs about {needed:.3g} ps of MD or more" if needed else ""
+    return f"{record['reason']}{more}"
+
+
+def _draw(result: PointResult, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    curves = result.curves
+    for element, record in result.record["diffusion"].items():
+        (line,) = axes.loglog(curves["time_ps"], curves[f"msd_{element}"], label=element)
+        if record["resolved"]:
+            low, high = record["fit_window_ps"]
+            chosen = (curves["time_ps"] >= low) & (curves["time_ps"] <= high)
+            axes.loglog(
+                curves["time_ps"][chosen],
+                curves[f"msd_{element}"][chosen],
+                lw=6,
+                alpha=0.35,
+                color=line.get_color(),
+            )
+    axes.loglog(curves["charge_time_ps"], curves["msd_charge"], "k--", label="charge (e² Å²)")
+    axes.set_xlabel("time (ps)")
+    axes.set_ylabel("mean square displacement (Å²)")
+    axes.legend(frameon=False, title="broad: fit window")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)

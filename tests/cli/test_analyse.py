@@ -1,0 +1,89 @@
+"""``analyse`` gives the numbers of a file without a profile, and says what a file lacks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+from click.testing import CliRunner
+
+from aiida_mliptransport.cli import cli
+
+N_IONS, N_FRAMES, INTERVAL, STEP = 20, 1500, 0.1, 0.3
+#: D = ⟨Δr²⟩ / 6τ of a walk with independent Gaussian steps; Å²/ps to cm²/s is 1e-4.
+D_CM2_S = 3 * STEP**2 / (6 * INTERVAL) * 1e-4
+
+
+@pytest.fixture(scope="module")
+def walk_file(tmp_path_factory):
+    rng = np.random.default_rng(11)
+    positions = rng.normal(0, STEP, (N_FRAMES, N_IONS, 3)).cumsum(axis=0)
+    symbols = ["Li", "Cl"] * (N_IONS // 2)
+    path = tmp_path_factory.mktemp("walk") / "walk.xyz"
+    write(path, [Atoms(symbols, at, cell=[12.0] * 3, pbc=True) for at in positions])
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["analyse", *map(str, arguments)])
+
+
+def test_a_walk_has_its_known_diffusion_coefficient(walk_file):
+    done = run(
+        walk_file, "--interval", INTERVAL, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
+        "--frame", "laboratory", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.output)
+    for element in ("Li", "Cl"):
+        record = content["diffusion"][element]
+        assert record["D_cm2_s"] == pytest.approx(D_CM2_S, abs=3 * record["standard_error"])
+        assert record["relative_error"] < 0.1
+    assert content["conductivity"]["haven_ratio"] == pytest.approx(
+        1.0, abs=3 * content["conductivity"]["haven_ratio_error"]
+    )
+
+
+def test_a_table_and_a_plot_are_for_people(walk_file, tmp_path):
+    plot = tmp_path / "msd.png"
+    done = run(
+        walk_file, "--interval", INTERVAL, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
+        "--plot", plot,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "D(Li)" in done.output
+    assert "mS/cm" in done.output
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_short_trajectory_is_not_resolved_and_says_so(walk_file):
+    done = run(
+        walk_file, "--interval", INTERVAL, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
+        "--skip", N_FRAMES - 12,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "not resolved" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--charges", "Li=1"], "lack ['Cl']"),
+        (["--charges", "Li"], "expected pairs such as"),
+        (["--charges", "Li=1,Cl=-1", "--skip", "5000"], "leaves 0 of 1500 frames"),
+        (["--charges", "Li=1,Cl=-1", "--frame", "solvent"], "expected 'barycentric'"),
+    ],
+)
+def test_bad_options_are_named(walk_file, options, message):
+    done = run(walk_file, "--interval", INTERVAL, "--temperature", 1000, *options)
+    assert done.exit_code != 0
+    assert message in done.output
+
+
+def test_a_missing_interval_is_asked_for(walk_file):
+    done = run(walk_file, "--temperature", 1000, "--charges", "Li=1,Cl=-1")
+    assert done.exit_code != 0
+    assert "give interval_ps" in done.output
