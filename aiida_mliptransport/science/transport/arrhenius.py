@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from aiida_mliptransport.science.transport.reference import FloatArray
 from aiida_mliptransport.science.units import BOLTZMANN_EV_K
 
 ArrheniusQuantity = Literal["D", "sigma", "sigmaT"]
@@ -77,19 +78,15 @@ class ArrheniusFit:
         return asdict(self)
 
 
-def fit_arrhenius(
+def logarithmic_points(
     temperatures_K: ArrayLike,
     values: ArrayLike,
     standard_errors: ArrayLike,
     quantity: ArrheniusQuantity,
-) -> ArrheniusFit:
-    """Weighted fit of ln D, ln σ or ln σT against 1/T.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Checked points as 1/(k_B T) in 1/eV, ln y and the error of ln y, for y = D, σ or σT.
 
-    `values` and `standard_errors` are D in cm²/s for 'D', and σ in mS/cm for 'sigma' and
-    'sigmaT' (multiplied by T here). The error of a logarithm is the relative error, used as
-    absolute sigma: it is not rescaled by the scatter. Raises ValueError for fewer than three
-    distinct temperatures (two give a slope but no check and no error worth the name) and for
-    values or errors that are not positive.
+    Arguments and errors raised are those of `fit_arrhenius`.
     """
     if quantity not in get_args(ArrheniusQuantity):
         msg = f"quantity is {quantity!r}, expected one of {get_args(ArrheniusQuantity)}"
@@ -116,6 +113,26 @@ def fit_arrhenius(
                 "leave out temperatures whose value is not resolved"
             )
             raise ValueError(msg)
+    y = np.log(value * temperature) if quantity == "sigmaT" else np.log(value)
+    return 1.0 / (BOLTZMANN_EV_K * temperature), y, error / value
+
+
+def fit_arrhenius(
+    temperatures_K: ArrayLike,
+    values: ArrayLike,
+    standard_errors: ArrayLike,
+    quantity: ArrheniusQuantity,
+) -> ArrheniusFit:
+    """Weighted fit of ln D, ln σ or ln σT against 1/T.
+
+    `values` and `standard_errors` are D in cm²/s for 'D', and σ in mS/cm for 'sigma' and
+    'sigmaT' (multiplied by T here). The error of a logarithm is the relative error, used as
+    absolute sigma: it is not rescaled by the scatter. Raises ValueError for fewer than three
+    distinct temperatures (two give a slope but no check and no error worth the name) and for
+    values or errors that are not positive.
+    """
+    x, y, sigma = logarithmic_points(temperatures_K, values, standard_errors, quantity)
+    temperature = np.asarray(temperatures_K, dtype=float)
     distinct = len(np.unique(temperature))
     if distinct < 3:
         msg = (
@@ -123,9 +140,6 @@ def fit_arrhenius(
             f"{sorted(set(temperature.tolist()))} K; add temperatures"
         )
         raise ValueError(msg)
-    y = np.log(value * temperature) if quantity == "sigmaT" else np.log(value)
-    sigma = error / value
-    x = 1.0 / (BOLTZMANN_EV_K * temperature)
     # Centring keeps the normal equations well conditioned; it is undone below.
     centre = float(np.average(x, weights=sigma**-2))
     spread = float(((x - centre) ** 2 / sigma**2).sum())
