@@ -14,8 +14,9 @@ from aiida_mliptransport.science.transport.reference import (
     require_finite,
 )
 
-#: Upper limit on the scratch memory of one chunk of atoms.
-CHUNK_BYTES = 128 * 1024**2
+#: Scratch memory of one chunk of atoms; what fits the processor's cache is transformed fastest.
+CHUNK_BYTES = 4 * 1024**2
+_FRAMES_BYTES = 16 * 1024**2
 
 
 def msd_self(
@@ -24,29 +25,30 @@ def msd_self(
     """MSD per direction, averaged over atoms and all time origins.
 
     `positions` (n_frames, n_atoms, 3) unwrapped, Å (float32 and memory maps are read in chunks
-    of atoms). Returns (max_lag + 1, 3) in Å²: the xx, yy and zz parts; their sum is the MSD.
-    `max_lag` defaults to n_frames - 1. Wiener–Khinchin with zero padding to at least 2T - 1
-    (Kneller et al., Comput. Phys. Commun. 91, 191 (1995)); power spectra are summed over the
-    atoms before the one inverse transform.
+    of atoms of about `chunk_bytes`). Returns (max_lag + 1, 3) in Å²: the xx, yy and zz parts;
+    their sum is the MSD. `max_lag` defaults to n_frames - 1. Wiener–Khinchin with zero padding
+    to at least n_frames + max_lag, which keeps all lags asked for free of aliasing (Kneller et
+    al., Comput. Phys. Commun. 91, 191 (1995)); power spectra are summed over the atoms before
+    the one inverse transform. Two atoms share one complex transform: |F(x + iy)|² at ±f adds up
+    to twice |F(x)|² + |F(y)|², and only such sums are needed.
+    Raises ValueError for bad shapes and NaN (naming the frame).
     """
     array = _check_positions(positions)
     n_frames, n_atoms = array.shape[:2]
     n_lags = _n_lags(n_frames, max_lag)
-    n_fft = fft.next_fast_len(2 * n_frames - 1, real=True)
-    power = np.zeros((3, n_fft // 2 + 1))
-    squares = np.zeros((n_frames, 3))
-    step = max(1, int(chunk_bytes // (3 * 8 * (2 * n_fft + 2 * n_frames))))
-    for start in range(0, n_atoms, step):
-        chunk = np.array(array[:, start : start + step], dtype=np.float64)
-        require_finite(chunk, "positions")
-        chunk -= chunk[0]
-        squares += np.einsum("tac,tac->tc", chunk, chunk)
-        series = np.ascontiguousarray(chunk.transpose(2, 1, 0))
-        spectrum = fft.rfft(series, n=n_fft, axis=-1)
-        power += np.einsum("caf,caf->cf", spectrum.real, spectrum.real)
-        power += np.einsum("caf,caf->cf", spectrum.imag, spectrum.imag)
-    correlation = fft.irfft(power, n=n_fft, axis=-1)[:, :n_lags].T
-    ends = _sum_over_ends(squares, n_lags)
+    n_fft = fft.next_fast_len(n_frames + n_lags - 1)
+    power = np.zeros((3, n_fft))
+    squares = np.zeros((3, n_frames))
+    step = 2 * max(1, int(chunk_bytes // (2 * 3 * 8 * n_fft)))
+    # An infinite position gives NaN in its frame, which is refused below.
+    with np.errstate(invalid="ignore"):
+        for start in range(0, n_atoms, step):
+            series = _paired(array[:, start : start + step], n_fft)
+            squares += _sum_of_squares(series[..., :n_frames])
+            power += _sum_of_squares(fft.fft(series, axis=-1, overwrite_x=True))
+    require_finite(squares.T, "positions")
+    correlation = fft.ifft(power, axis=-1).real[:, :n_lags].T
+    ends = _sum_over_ends(squares.T, n_lags)
     return _per_origin((ends - 2.0 * correlation) / n_atoms, n_frames)
 
 
@@ -67,15 +69,17 @@ def species_sums(
     Returns the species names (sorted) and an array (n_frames, n_species, 3) in Å.
     """
     array = _check_positions(positions)
-    labels = _check_labels(species, array.shape[1])
+    n_frames, n_atoms = array.shape[:2]
+    labels = _check_labels(species, n_atoms)
     names = tuple(str(name) for name in np.unique(labels))
-    sums = np.empty((array.shape[0], len(names), 3))
-    for column, name in enumerate(names):
-        members = array[:, labels == name]
-        sums[:, column] = members.sum(axis=1, dtype=np.float64)
-        sums[:, column] -= sums[0, column].copy()
+    membership = np.array([labels == name for name in names], dtype=np.float64)
+    sums = np.empty((n_frames, len(names), 3))
+    step = max(1, _FRAMES_BYTES // (3 * 8 * n_atoms))
+    for start in range(0, n_frames, step):
+        frames = np.asarray(array[start : start + step], dtype=np.float64)
+        sums[start : start + step] = membership @ frames
     require_finite(sums, "positions")
-    return names, sums
+    return names, np.asarray(sums - sums[0])
 
 
 def msd_collective(sums: ArrayLike, max_lag: int | None = None) -> FloatArray:
@@ -89,20 +93,48 @@ def msd_collective(sums: ArrayLike, max_lag: int | None = None) -> FloatArray:
     array = check_sums(array, [str(i) for i in range(array.shape[1] if array.ndim > 1 else 0)])
     n_frames = array.shape[0]
     n_lags = _n_lags(n_frames, max_lag)
-    n_fft = fft.next_fast_len(2 * n_frames - 1, real=True)
+    n_fft = fft.next_fast_len(n_frames + n_lags - 1, real=True)
     series = np.ascontiguousarray((array - array[0]).transpose(1, 2, 0))
     spectrum = fft.rfft(series, n=n_fft, axis=-1)
+    first, second = np.triu_indices(array.shape[1])
     # The symmetric part is what ΔR_i ΔR_j needs, and it is the real part of the cross spectrum.
-    cross = np.einsum("icf,jcf->ijcf", spectrum, spectrum.conj()).real
+    cross = spectrum.real[first] * spectrum.real[second]
+    cross += spectrum.imag[first] * spectrum.imag[second]
     correlation = np.moveaxis(fft.irfft(cross, n=n_fft, axis=-1)[..., :n_lags], -1, 0)
-    products = np.einsum("ict,jct->tijc", series, series)
-    ends = _sum_over_ends(products, n_lags)
-    return _per_origin(ends - 2.0 * correlation, n_frames)
+    ends = _sum_over_ends(np.moveaxis(series[first] * series[second], -1, 0), n_lags)
+    pairs = _per_origin(ends - 2.0 * correlation, n_frames)
+    result = np.empty((n_lags, array.shape[1], array.shape[1], 3))
+    result[:, first, second] = pairs
+    result[:, second, first] = pairs
+    return result
 
 
 def msd_distinct(total: ArrayLike, self_part: ArrayLike) -> FloatArray:
     """Distinct part of an MSD: MSD_total (⟨|ΣΔr|²⟩/N) minus MSD_self, same shape and unit."""
     return np.asarray(total, dtype=np.float64) - np.asarray(self_part, dtype=np.float64)
+
+
+def _paired(positions: NDArray[np.floating], n_fft: int) -> NDArray[np.complex128]:
+    """Displacements from the first frame, two atoms in one complex series, zeros behind them.
+
+    (n_frames, n_atoms, 3) becomes (3, half of the atoms, n_fft).
+    """
+    n_frames, n_atoms = positions.shape[:2]
+    half = (n_atoms + 1) // 2
+    series = np.zeros((3, half, n_fft), dtype=np.complex128)
+    origin = np.asarray(positions[0], dtype=np.float64)
+    moved = series[..., :n_frames]
+    moved.real[:] = (positions[:, :half] - origin[:half]).transpose(2, 1, 0)
+    moved.imag[:, : n_atoms - half] = (positions[:, half:] - origin[half:]).transpose(2, 1, 0)
+    return series
+
+
+def _sum_of_squares(series: NDArray[np.complex128]) -> FloatArray:
+    """Σ |z|² over the second axis."""
+    return np.asarray(
+        np.einsum("caf,caf->cf", series.real, series.real)
+        + np.einsum("caf,caf->cf", series.imag, series.imag)
+    )
 
 
 def _check_positions(positions: ArrayLike) -> NDArray[np.floating]:

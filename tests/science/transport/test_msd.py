@@ -1,7 +1,11 @@
 """MSD by FFT against the definition, and its identities."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiida_mliptransport.science.transport.msd import (
     msd_by_species,
@@ -27,6 +31,71 @@ def test_fft_msd_equals_the_double_loop_at_every_lag(n_frames: int) -> None:
     result = msd_self(positions)
     expected = np.array([_naive(positions, lag) for lag in range(n_frames)])
     np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("max_lag", [1, 10, 99])
+def test_fewer_lags_are_the_first_of_all_lags(max_lag: int) -> None:
+    positions, sums = _walk(9, 100, 5), _walk(10, 100, 2)
+    few, all_lags = msd_self(positions, max_lag), msd_self(positions)
+    np.testing.assert_allclose(few, all_lags[: max_lag + 1], rtol=1e-9)
+    few, all_lags = msd_collective(sums, max_lag), msd_collective(sums)
+    np.testing.assert_allclose(few, all_lags[: max_lag + 1], rtol=1e-9, atol=1e-9)
+
+
+def test_the_random_walk_of_mdanalysis_has_its_published_norm() -> None:
+    """‖MSD‖₂ of the file RANDOM_WALK, from MDAnalysis' own test of its MSD without FFT."""
+    files = pytest.importorskip("MDAnalysisTests.datafiles")
+    universe = pytest.importorskip("MDAnalysis").Universe(files.RANDOM_WALK_TOPO, files.RANDOM_WALK)
+    positions = np.array([step.positions.copy() for step in universe.trajectory])
+    norm = np.linalg.norm(msd_self(positions).sum(axis=1))
+    assert norm == pytest.approx(3932.399274871, rel=1e-9)
+
+
+def test_extra_memory_is_less_than_one_and_a_half_times_the_input() -> None:
+    positions = _walk(11, 2000, 400)
+    species = ["Li", "Cl"] * 200
+    tracemalloc.start()
+    try:
+        msd_self(positions)
+        msd_collective(species_sums(positions, species)[1])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * positions.nbytes
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_frames=st.integers(2, 60),
+    n_atoms=st.integers(2, 9),
+    shift=st.floats(-1e3, 1e3),
+    unit=st.floats(1e-3, 1e3),
+)
+def test_translation_relabelling_and_units_leave_the_msd_as_they_must(
+    seed: int, n_frames: int, n_atoms: int, shift: float, unit: float
+) -> None:
+    positions = _walk(seed, n_frames, n_atoms)
+    own = msd_self(positions)
+    order = np.random.default_rng(seed).permutation(n_atoms)
+    changed = unit * (positions[:, order] + shift)
+    np.testing.assert_allclose(msd_self(changed), unit**2 * own, rtol=1e-6, atol=1e-8 * unit**2)
+    # Reversed in time, every pair of frames has the same distance.
+    np.testing.assert_allclose(msd_self(positions[::-1]), own, rtol=1e-8, atol=1e-8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n_frames=st.integers(6, 60), cut=st.floats(0.2, 0.8))
+def test_two_parts_hold_the_origins_of_the_whole_but_those_across_the_cut(
+    seed: int, n_frames: int, cut: float
+) -> None:
+    positions = _walk(seed, n_frames, 3)
+    where = int(np.clip(cut * n_frames, 2, n_frames - 2))
+    parts = positions[:where], positions[where:]
+    joined = sum((len(part) - 1) * msd_self(part, 1)[1] for part in parts)
+    across = np.mean((positions[where] - positions[where - 1]) ** 2, axis=0)
+    whole = (n_frames - 1) * msd_self(positions, 1)[1]
+    np.testing.assert_allclose(joined + across, whole, rtol=1e-8)
 
 
 def test_chunks_over_atoms_do_not_change_the_msd() -> None:
