@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiida_mliptransport.science.transport.rdf import partial_rdfs, smallest_height
 
@@ -56,6 +58,36 @@ def test_a_small_cell_beyond_its_half_gives_the_shells_of_the_supercell() -> Non
     np.testing.assert_allclose(one.running_cn, many.running_cn, rtol=1e-12)
     # The large cell sees no image of an atom, so its like density is (N - 1)/V.
     np.testing.assert_allclose(one.g, many.g * 255 / 256, rtol=1e-12)
+
+
+def test_any_choice_of_cell_vectors_gives_the_same_numbers() -> None:
+    frame = np.random.default_rng(6).random((1, 40, 3)) @ TRICLINIC
+    species = ["A"] * 15 + ["B"] * 25
+    # The same lattice: rotated, mirrored, its vectors in another order and sheared into long ones.
+    mirror = np.linalg.qr(np.random.default_rng(7).normal(size=(3, 3)))[0]
+    mirror *= -np.sign(np.linalg.det(mirror))
+    sheared = np.array([[0, 1, 0], [1, 0, 0], [0, 2, 1]]) @ TRICLINIC
+    one = partial_rdfs(frame, species, TRICLINIC, r_max=9.0)
+    other = partial_rdfs(frame @ mirror, species, sheared @ mirror, r_max=9.0)
+    for pair in one:
+        np.testing.assert_allclose(one[pair].running_cn, other[pair].running_cn, atol=2 / 15)
+        assert one[pair].running_cn[-1] == pytest.approx(other[pair].running_cn[-1], rel=0.002)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-50.0, 50.0), reach=st.floats(3.0, 12.0))
+def test_translation_and_relabelling_leave_the_counts(
+    seed: int, shift: float, reach: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    frame = rng.random((1, 12, 3)) @ TRICLINIC
+    order = rng.permutation(12)
+    species = np.array(["A"] * 5 + ["B"] * 7)
+    one = partial_rdfs(frame, species.tolist(), TRICLINIC, reach, 0.5)
+    other = partial_rdfs(frame[:, order] + shift, species[order].tolist(), TRICLINIC, reach, 0.5)
+    for pair, rdf in one.items():
+        # Single precision may put one pair (two entries of a like pair) into the next bin.
+        np.testing.assert_allclose(rdf.running_cn, other[pair].running_cn, atol=2.01 / 5)
 
 
 def test_distances_in_a_skewed_cell_equal_a_search_over_images() -> None:
