@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.io import write
 
+from aiida_mliptransport.science import lammps_dump
 from aiida_mliptransport.science.trajectory_files import (
     TrajectoryFileError,
     read_trajectory,
@@ -38,6 +39,13 @@ def dump(positions, columns, steps=None, order=(2, 0, 1), symbols=SYMBOLS, bound
             f"{i + 1} {symbols[i]} " + " ".join(f"{x:.10f}" for x in at[i]) for i in order
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(params=["whole", "small blocks"], autouse=True)
+def blocks(request, monkeypatch):
+    """Read every file as one block, and in blocks that end anywhere in a frame."""
+    if request.param == "small blocks":
+        monkeypatch.setattr(lammps_dump, "BLOCK_BYTES", 333)
 
 
 @pytest.mark.parametrize("columns", ["xu yu zu", "xsu ysu zsu", "x y z", "xs ys zs"])
@@ -157,3 +165,44 @@ def test_types_without_elements_are_asked_for(walk, tmp_path):
     assert read.symbols == SYMBOLS
     with pytest.raises(TrajectoryFileError, match="atom of type 2, but elements has 1"):
         read_trajectory(path, timestep_fs=1.0, elements=["Li"])
+
+
+def test_padded_rows_trailing_blanks_and_further_items_are_read(walk, tmp_path):
+    text = dump(walk, "xu yu zu")
+    plain, padded, other = (tmp_path / name for name in ("plain", "padded", "other"))
+    plain.write_text(text)
+    padded.write_text(text.replace(" Li ", "   Li\t"))
+    rows = [line if "ITEM" in line else line + " " for line in text.splitlines()]
+    timed = "\n".join(rows).replace("ITEM: TIMESTEP", "ITEM: TIME\n0\nITEM: TIMESTEP")
+    other.write_text(f"ITEM: UNITS\nmetal\n{timed}\n\n")
+    expected = read_trajectory(plain, timestep_fs=1.0).positions
+    for path in (padded, other):
+        read = read_trajectory(path, timestep_fs=1.0)
+        np.testing.assert_array_equal(read.positions, expected)
+
+
+def test_a_row_with_another_number_of_columns_is_named(walk, tmp_path):
+    path = tmp_path / "dump.lammpstrj"
+    lines = dump(walk, "xu yu zu").splitlines()
+    lines[12 * 5 + 10] += " 1.0"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(TrajectoryFileError, match="frame 5 is cut off or no LAMMPS dump"):
+        read_trajectory(path, timestep_fs=1.0)
+
+
+def test_another_atom_in_the_place_of_a_lost_one_is_named(walk, tmp_path):
+    other = dump(walk[:1], "xu yu zu", steps=[400]).replace("\n3 Li", "\n7 Li")
+    path = tmp_path / "dump.lammpstrj"
+    path.write_text(dump(walk, "xu yu zu") + other)
+    with pytest.raises(TrajectoryFileError, match=r"frame 40 .*atom 2 has the id 7, expected 3"):
+        read_trajectory(path, timestep_fs=1.0)
+
+
+def test_progress_is_told_up_to_the_end_of_the_file(walk, tmp_path):
+    path = tmp_path / "dump.lammpstrj"
+    path.write_text(dump(walk, "xu yu zu"))
+    told = []
+    read_trajectory(path, timestep_fs=1.0, progress=lambda *numbers: told.append(numbers))
+    size = path.stat().st_size
+    assert told[-1] == (size, size)
+    assert told == sorted(told)
