@@ -155,7 +155,8 @@ def estimate_conductivity(
     `species_sums` (n_frames, n_species, 3) in Å: sums of unwrapped displacements per species,
     already in `reference_frame` (see `reference.species_sums_in_frame`), or a list of them from
     independent runs. `charges` in e and `counts` per species: always given, never guessed.
-    `self_diffusion` adds Nernst–Einstein and the Haven ratio. Raises ValueError for missing
+    `self_diffusion` adds Nernst–Einstein and the Haven ratio, and its latest fit window says from
+    when ions diffuse: the collective displacement, one walker, is too noisy to show it. Raises ValueError for missing
     charges or counts, bad shapes and NaN.
     """
     for name, table in (("charges", charges), ("counts", counts)):
@@ -169,7 +170,8 @@ def estimate_conductivity(
         msg = f"charges are {dict(charges)}, expected at least one that is not zero"
         raise ValueError(msg)
     dipole = [np.einsum("tsc,s->tc", run, z)[:, None, :] for run in runs]
-    slope = estimate_slope(dipole, dt_ps, settings)
+    starts = [d.fit_window_ps[0] for d in (self_diffusion or {}).values()]
+    slope = estimate_slope(dipole, dt_ps, settings, not_before_ps=max(starts, default=0.0))
     factor = charge_diffusivity_to_mS_cm(1.0 / 6.0, volume_angstrom3, temperature_K)
     notes = [slope.warning] if slope.warning else []
     total = sum(charges[name] * counts[name] for name in species)

@@ -42,9 +42,9 @@ class SlopeSettings:
     min_probability: float = 0.003
     #: A constant (cage, ballistic start) may be at most this share of the growth in the window.
     max_offset_share: float = 1.0 / 3.0
-    #: The first start that passes is taken this many times later: a relaxation that still hides
-    #: in the noise there has decayed (a Langevin particle is else 8 % off, at 9 % error).
-    start_margin: float = 2.0
+    #: The first start that passes is taken this many times later, as far as the window allows: a
+    #: relaxation that still hides in the noise there has decayed.
+    start_margin: float = 4.0
     #: Slope over error that counts as resolved (relative error of a half).
     min_signal: float = 2.0
     n_blocks: int = 10
@@ -73,16 +73,21 @@ def find_window(
     dt_ps: float,
     max_lag: int,
     settings: SlopeSettings,
+    first: int = 1,
 ) -> LagWindow:
-    """The widest window that passes the regime test, else the last one tried."""
+    """The widest window that passes the regime test, else the last one tried.
+
+    It does not begin before the lag `first`, or the latest start there is.
+    """
+    latest = int(max_lag / settings.min_lag_ratio)
+    first = min(first, latest)
     start, window = 1, None
-    while start * settings.min_lag_ratio <= max_lag:
+    while start <= latest:
         window = fit_window(runs, msd, dt_ps, start, max_lag, settings)
         if window.diffusive:
-            later = int(np.ceil(start * settings.start_margin))
-            if later * settings.min_lag_ratio > max_lag:
-                return window
-            window = fit_window(runs, msd, dt_ps, later, max_lag, settings)
+            later = max(first, min(latest, int(np.ceil(start * settings.start_margin))))
+            if later > start:
+                window = fit_window(runs, msd, dt_ps, later, max_lag, settings)
             if window.diffusive:
                 return window
         start = max(start + 1, int(start * 1.5))
