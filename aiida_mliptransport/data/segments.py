@@ -96,15 +96,17 @@ class JoinedTrajectory:
         """Names of the species whose displacements were written; empty if none were."""
         return list(self.first.species["names"]) if self.first.species else []
 
-    def species_series(self) -> tuple[FloatArray, FloatArray]:
-        """Return times (m,) in ps and displacements (m, S, 3) in Å of the species' centres of mass.
+    def species_series(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return times (m,) in ps, displacements (m, S, 3) in Å and velocities (m, S, 3) in Å/ps.
+
+        They are those of the centres of mass of the species.
 
         Raises
         ------
         TrajectoryError
             If a segment has no species displacements, or other species than the first.
         """
-        times, displacements = [], []
+        times, displacements, velocities = [], [], []
         origin: FloatArray | None = None
         for segment in self.segments:
             data = segment.species
@@ -118,4 +120,5 @@ class JoinedTrajectory:
             times.append(data["times_ps"])
             # Each segment counts from its own first centre of mass.
             displacements.append(data["displacements"] + (data["reference"] - origin))
-        return np.concatenate(times), np.concatenate(displacements)
+            velocities.append(data["velocities"])
+        return np.concatenate(times), np.concatenate(displacements), np.concatenate(velocities)

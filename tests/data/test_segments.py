@@ -46,7 +46,7 @@ def test_joined_segments_equal_the_whole_run(whole):
     np.testing.assert_allclose(joined.positions(), whole, atol=1e-5)
     np.testing.assert_allclose(joined.positions(stride=3), whole[::3], atol=1e-5)
     np.testing.assert_allclose(joined.times_ps, 0.01 * np.arange(N_FRAMES))
-    times, displacements = joined.species_series()
+    times, displacements, _ = joined.species_series()
     np.testing.assert_allclose(times, joined.times_ps)
     np.testing.assert_allclose(displacements, whole - whole[0], atol=1e-9)
     assert joined.length_ps == pytest.approx(0.11)

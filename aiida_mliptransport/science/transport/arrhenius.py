@@ -61,21 +61,42 @@ class ArrheniusFit:
 
         A fit of σT gives σ back.
         """
-        if not temperature_K > 0.0:
-            msg = f"temperature_K is {temperature_K}, expected a positive number"
-            raise ValueError(msg)
-        gradient = np.array([1.0, -1.0 / (BOLTZMANN_EV_K * temperature_K)])
-        ln_value = self.ln_prefactor + float(gradient[1]) * self.activation_energy_eV
-        if self.quantity == "sigmaT":
-            ln_value -= float(np.log(temperature_K))
-        variance = float(gradient @ np.array(self.covariance) @ gradient)
-        return Extrapolation(
-            float(temperature_K), float(np.exp(ln_value)), float(np.sqrt(max(variance, 0.0)))
+        return extrapolate(
+            self.ln_prefactor,
+            self.activation_energy_eV,
+            self.covariance,
+            self.quantity,
+            temperature_K,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary that JSON can hold."""
         return asdict(self)
+
+
+def extrapolate(
+    ln_prefactor: float,
+    activation_energy_eV: float,
+    covariance: ArrayLike,
+    quantity: ArrheniusQuantity,
+    temperature_K: float,
+) -> Extrapolation:
+    """Value of a line ln y = ln A - Ea/(k_B T) at a temperature, and its error.
+
+    `covariance` (2, 2) is that of (ln A, Ea in eV). Raises ValueError for a temperature that is
+    not positive.
+    """
+    if not temperature_K > 0.0:
+        msg = f"temperature_K is {temperature_K}, expected a positive number"
+        raise ValueError(msg)
+    gradient = np.array([1.0, -1.0 / (BOLTZMANN_EV_K * temperature_K)])
+    ln_value = ln_prefactor + float(gradient[1]) * activation_energy_eV
+    if quantity == "sigmaT":
+        ln_value -= float(np.log(temperature_K))
+    variance = float(gradient @ np.asarray(covariance, dtype=float) @ gradient)
+    return Extrapolation(
+        float(temperature_K), float(np.exp(ln_value)), float(np.sqrt(max(variance, 0.0)))
+    )
 
 
 def logarithmic_points(

@@ -156,8 +156,8 @@ def estimate_conductivity(
     already in `reference_frame` (see `reference.species_sums_in_frame`), or a list of them from
     independent runs. `charges` in e and `counts` per species: always given, never guessed.
     `self_diffusion` adds Nernst–Einstein and the Haven ratio, and its latest fit window says from
-    when ions diffuse: the collective displacement, one walker, is too noisy to show it. Raises ValueError for missing
-    charges or counts, bad shapes and NaN.
+    when ions diffuse: the collective displacement, one walker, is too noisy to show it.
+    Raises ValueError for missing charges or counts, bad shapes and NaN.
     """
     for name, table in (("charges", charges), ("counts", counts)):
         missing = [kind for kind in species if kind not in table]

@@ -34,7 +34,8 @@ class NonArrheniusFit:
     `parameters` and `covariance` follow `parameter_names`; the covariance is absolute. Where
     `resolved` is False both are None and `reason` says what the data do not tell.
     `reduced_chi_square` and `warning` mean what they mean in `ArrheniusFit`. `n_points` counts
-    the points, `aicc` is Akaike's criterion with the small-sample term (lower is better).
+    the points, `aic` is Akaike's criterion (lower is better). `admissible` says whether the curve
+    with the least χ² obeys the law at all: T₀ above zero, or two processes whose energy falls.
     """
 
     model: NonArrheniusModel
@@ -46,7 +47,8 @@ class NonArrheniusFit:
     chi_square: float
     reduced_chi_square: float
     probability: float
-    aicc: float
+    aic: float
+    admissible: bool
     resolved: bool
     reason: str
     temperatures_K: tuple[float, ...]
@@ -128,8 +130,8 @@ def fit_non_arrhenius(
 
     'high' and 'low' in the names of parameters mean above and below the crossover temperature,
     where the two processes are equal. Units and errors are those of `fit_arrhenius`. Raises
-    ValueError for fewer distinct temperatures than parameters + 2 (one degree of freedom for the
-    test of the fit, one more for AICc), and for what `fit_arrhenius` refuses.
+    ValueError for fewer distinct temperatures than parameters + 2 (a test of the curve with one
+    degree of freedom says little), and for what `fit_arrhenius` refuses.
 
     The fit is least squares from the best of a grid over the parameters that are not linear;
     the covariance is the inverse of the Fisher information, absolute.
@@ -164,7 +166,8 @@ def fit_non_arrhenius(
         chi_square=chi_square,
         reduced_chi_square=chi_square / freedom,
         probability=probability,
-        aicc=akaike(chi_square, len(names), len(x)),
+        aic=akaike(chi_square, len(names)),
+        admissible=_is_admissible(model, parameters),
         resolved=known is not None,
         reason=reason,
         temperatures_K=tuple(np.asarray(temperatures_K, dtype=float).tolist()),
@@ -172,13 +175,14 @@ def fit_non_arrhenius(
     )
 
 
-def akaike(chi_square: float, n_parameters: int, n_points: int) -> float:
-    """AICc = χ² + 2k + 2k(k+1)/(n-k-1) for k parameters, n points and known errors.
+def akaike(chi_square: float, n_parameters: int) -> float:
+    """AIC = χ² + 2k for k parameters and points with known errors.
 
-    Hurvich & Tsai, Biometrika 76, 297 (1989). The last term is for an unknown scale of the
-    errors; it is kept here because it is the stricter choice for few points.
+    Akaike, IEEE Trans. Autom. Control 19, 716 (1974). The term for few points (Hurvich & Tsai,
+    Biometrika 76, 297 (1989)) is one for an unknown scale of the errors and does not belong here:
+    with eight points it would decide for three parameters against four by itself.
     """
-    return chi_square + 2 * n_parameters * n_points / (n_points - n_parameters - 1)
+    return chi_square + 2 * n_parameters
 
 
 def too_few_points(inverse_energies: FloatArray, n_parameters: int) -> str:
@@ -219,6 +223,12 @@ def _least_squares(
     return fit.x, covariance, 2.0 * float(fit.cost)
 
 
+def _is_admissible(model: NonArrheniusModel, parameters: FloatArray) -> bool:
+    if model == "vogel_fulcher_tammann":
+        return bool(parameters[2] > 0.0)
+    return model == "piecewise" or bool(parameters[1] > parameters[2])
+
+
 def _unresolved(
     model: NonArrheniusModel, parameters: FloatArray, covariance: FloatArray | None, x: FloatArray
 ) -> str:
@@ -236,7 +246,7 @@ def _unresolved(
     _, high, low, crossover = parameters
     contrast = np.array([0.0, 1.0, -1.0, 0.0])
     error = float(np.sqrt(contrast @ covariance @ contrast))
-    if abs(high - low) <= _TWO_SIDED_95 * error or (model == "two_processes" and high < low):
+    if abs(high - low) <= _TWO_SIDED_95 * error or not _is_admissible(model, parameters):
         return f"the two energies {high:.3f} and {low:.3f} eV differ by no more than their errors"
     temperature = np.unique(1.0 / (BOLTZMANN_EV_K * x))
     spread = _TWO_SIDED_95 * errors[3]

@@ -8,20 +8,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiida_mliptransport.science.transport.conductivity import (
     ConductivityEstimate,
     estimate_conductivity,
-    nernst_einstein,
 )
 from aiida_mliptransport.science.transport.diffusion import DiffusionEstimate, estimate_diffusion
+from aiida_mliptransport.science.transport.green_kubo import (
+    GreenKuboEstimate,
+    estimate_green_kubo,
+    species_currents_in_frame,
+)
 from aiida_mliptransport.science.transport.msd import msd_collective, msd_self
+from aiida_mliptransport.science.transport.records import (
+    conductivity_record,
+    diffusion_record,
+    green_kubo_record,
+)
 from aiida_mliptransport.science.transport.reference import (
     FloatArray,
     ReferenceFrame,
     remove_drift,
     species_sums_in_frame,
 )
+
+IntArray = NDArray[np.int_]
 
 #: Points of an MSD curve that is kept, evenly spaced in log t.
 MSD_POINTS = 200
@@ -41,12 +53,15 @@ class Run:
         Displacement of the centre of mass of each species (in the order of their first atom), Å.
     centres_dt_ps : float
         Time between two of them; where they were written densely, σ rests on many more points.
+    centre_velocities : (m, S, 3) float, optional
+        Velocity of the same centres, Å/ps: from them comes the Green–Kubo conductivity.
     """
 
     positions: FloatArray
     dt_ps: float
     centres: FloatArray
     centres_dt_ps: float
+    centre_velocities: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +74,47 @@ class PointResult:
         Element to its estimate.
     conductivity : ConductivityEstimate
     record : dict
-        ``diffusion`` and ``conductivity`` as plain values with units in their names.
+        ``diffusion``, ``conductivity`` and, where velocities are known, ``green_kubo`` as plain
+        values with units in their names.
     curves : dict
         ``time_ps``, ``msd_<element>`` (Å²), ``charge_time_ps``, ``msd_charge`` (e² Å², squared
-        displacement of Σ z r over the number of ions).
+        displacement of Σ z r over the number of ions); ``green_kubo_time_ps``,
+        ``green_kubo_integral`` and ``green_kubo_error`` (mS/cm).
     """
 
     diffusion: dict[str, DiffusionEstimate]
     conductivity: ConductivityEstimate
     record: dict[str, Any]
     curves: dict[str, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class _System:
+    """What all estimators of a point need."""
+
+    symbols: tuple[str, ...]
+    masses: FloatArray
+    charges: dict[str, float]
+    volume_angstrom3: float
+    temperature_K: float
+    frame: ReferenceFrame
+
+    @property
+    def names(self) -> list[str]:
+        return species_in_order(self.symbols)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(self.symbols))
+
+    @property
+    def species_masses(self) -> dict[str, float]:
+        return dict(zip(self.symbols, self.masses.tolist(), strict=True))
+
+    @property
+    def weights(self) -> FloatArray:
+        """Atoms of each species (1, S, 1), which make a sum of a mean."""
+        return np.array([float(self.counts[name]) for name in self.names])[None, :, None]
 
 
 def species_in_order(symbols: Sequence[str]) -> list[str]:
@@ -116,106 +162,31 @@ def analyse_point(
         raise ValueError(
             f"charges {dict(charges)} lack {missing}; charges are never guessed, give them"
         )
-    counts = dict(Counter(symbols))
-    names = species_in_order(symbols)
-    mass = dict(zip(symbols, np.asarray(masses).tolist(), strict=True))
-    curves: dict[str, FloatArray] = {}
-    drifting = [remove_drift(run.positions, symbols, frame, masses) for run in runs]
-    diffusion = {}
-    for element in sorted(names):
-        members = np.flatnonzero(np.array(symbols) == element)
-        own = [positions[:, members] for positions in drifting]
-        diffusion[element] = estimate_diffusion(own, runs[0].dt_ps)
-        msd = np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0)
-        lag, thinned = _thinned(msd)
-        curves["time_ps"] = lag * runs[0].dt_ps
-        curves[f"msd_{element}"] = thinned
-    weights = np.array([counts[name] for name in names])[None, :, None]
-    sums = [species_sums_in_frame(r.centres * weights, names, counts, frame, mass) for r in runs]
-    sigma = estimate_conductivity(
-        sums,
-        names,
-        {name: charges[name] for name in names},
-        counts,
+    system = _System(
+        tuple(symbols),
+        np.asarray(masses, dtype=float),
+        {name: float(charges[name]) for name in species_in_order(symbols)},
         volume_angstrom3,
         temperature_K,
-        runs[0].centres_dt_ps,
         frame,
-        diffusion if all(d.resolved for d in diffusion.values()) else None,
     )
-    z = np.array([charges[name] for name in names])
-    collective = np.mean(
-        [np.einsum("tijk,i,j->t", msd_collective(s), z, z) for s in _equal(sums)], axis=0
-    )
-    lag, thinned = _thinned(collective)
-    curves["charge_time_ps"] = lag * runs[0].centres_dt_ps
-    curves["msd_charge"] = thinned / len(symbols)
+    diffusion, curves = _self_diffusion(runs, system)
+    sigma, charge_curves = _conductivity(runs, system, diffusion)
     record = {
-        "diffusion": {el: diffusion_record(d) for el, d in diffusion.items()},
-        "conductivity": conductivity_record(sigma, diffusion, charges, counts),
+        "diffusion": {element: diffusion_record(d) for element, d in diffusion.items()},
+        "conductivity": conductivity_record(sigma, diffusion, system.charges, system.counts),
     }
+    curves |= charge_curves
+    velocities = [run.centre_velocities for run in runs if run.centre_velocities is not None]
+    if len(velocities) == len(runs):
+        integral = _green_kubo(velocities, runs[0].centres_dt_ps, system)
+        record["green_kubo"] = green_kubo_record(integral)
+        if integral.curve is not None:
+            kept = _log_spaced(len(integral.curve.times_ps) - 1)
+            curves["green_kubo_time_ps"] = integral.curve.times_ps[kept]
+            curves["green_kubo_integral"] = integral.curve.integral_mS_cm[kept]
+            curves["green_kubo_error"] = integral.curve.standard_error_mS_cm[kept]
     return PointResult(diffusion, sigma, record, curves)
-
-
-def diffusion_record(estimate: DiffusionEstimate) -> dict[str, Any]:
-    """Return an estimate of D as plain values, units in their names."""
-    interval = estimate.interval() if estimate.resolved else None
-    return {
-        "D_cm2_s": estimate.diffusion_cm2_s,
-        "standard_error": estimate.standard_error_cm2_s,
-        "relative_error": estimate.relative_error,
-        "interval_95": list(interval) if interval else None,
-        "log_log_slope": estimate.log_log_slope,
-        "log_log_slope_error": estimate.log_log_slope_error,
-        "fit_window_ps": list(estimate.fit_window_ps),
-        "offset_A2": estimate.offset_angstrom2,
-        "n_independent": estimate.n_independent,
-        "block_error": estimate.block_error_cm2_s,
-        "resolved": estimate.resolved,
-        "reason": estimate.reason,
-        "needed_length_ps": estimate.needed_length_ps,
-        "upper_bound_cm2_s": estimate.upper_bound_cm2_s,
-        "warning": estimate.warning,
-        "method": estimate.method,
-    }
-
-
-def conductivity_record(
-    estimate: ConductivityEstimate,
-    diffusion: Mapping[str, DiffusionEstimate],
-    charges: Mapping[str, float],
-    counts: Mapping[str, int],
-) -> dict[str, Any]:
-    """Return an estimate of σ as plain values, units in their names."""
-    # σ_NE needs the self-diffusion only, so it may be known where the collective one is not.
-    free = estimate.nernst_einstein
-    if free is None and all(d.resolved for d in diffusion.values()):
-        free = nernst_einstein(
-            diffusion, charges, counts, estimate.volume_angstrom3, estimate.temperature_K
-        )
-    interval = estimate.interval() if estimate.resolved else None
-    return {
-        "sigma_mS_cm": estimate.sigma_mS_cm,
-        "standard_error": estimate.standard_error_mS_cm,
-        "relative_error": estimate.relative_error,
-        "interval_95": list(interval) if interval else None,
-        "sigma_NE_mS_cm": free.sigma_mS_cm if free else None,
-        "sigma_NE_error": free.standard_error_mS_cm if free else None,
-        "haven_ratio": estimate.haven_ratio,
-        "haven_ratio_error": estimate.haven_ratio_error,
-        "haven_convention": estimate.haven_convention,
-        "transference": estimate.transference,
-        "transference_error": estimate.transference_error,
-        "log_log_slope": estimate.log_log_slope,
-        "log_log_slope_error": estimate.log_log_slope_error,
-        "fit_window_ps": list(estimate.fit_window_ps),
-        "n_independent": estimate.n_independent,
-        "resolved": estimate.resolved,
-        "reason": estimate.reason,
-        "needed_length_ps": estimate.needed_length_ps,
-        "warning": estimate.warning,
-        "method": estimate.method,
-    }
 
 
 def spacing(times_ps: FloatArray) -> float:
@@ -232,8 +203,84 @@ def _equal(series: Sequence[FloatArray]) -> list[FloatArray]:
     return [s[:length] for s in series]
 
 
+def _self_diffusion(
+    runs: Sequence[Run], system: _System
+) -> tuple[dict[str, DiffusionEstimate], dict[str, FloatArray]]:
+    """Return D of each element and the MSDs."""
+    still = [remove_drift(r.positions, system.symbols, system.frame, system.masses) for r in runs]
+    diffusion: dict[str, DiffusionEstimate] = {}
+    curves: dict[str, FloatArray] = {}
+    for element in sorted(system.names):
+        members = np.flatnonzero(np.array(system.symbols) == element)
+        own = [positions[:, members] for positions in still]
+        diffusion[element] = estimate_diffusion(own, runs[0].dt_ps)
+        msd = np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0)
+        lag, thinned = _thinned(msd)
+        curves["time_ps"] = lag * runs[0].dt_ps
+        curves[f"msd_{element}"] = thinned
+    return diffusion, curves
+
+
+def _conductivity(
+    runs: Sequence[Run], system: _System, diffusion: Mapping[str, DiffusionEstimate]
+) -> tuple[ConductivityEstimate, dict[str, FloatArray]]:
+    """Return σ by Einstein's relation and the collective MSD of the charge."""
+    names, counts, weights = system.names, system.counts, system.weights
+    sums = [
+        species_sums_in_frame(
+            run.centres * weights, names, counts, system.frame, system.species_masses
+        )
+        for run in runs
+    ]
+    sigma = estimate_conductivity(
+        sums,
+        names,
+        system.charges,
+        counts,
+        system.volume_angstrom3,
+        system.temperature_K,
+        runs[0].centres_dt_ps,
+        system.frame,
+        diffusion,
+    )
+    z = np.array([system.charges[name] for name in names])
+    collective = np.mean(
+        [np.einsum("tijk,i,j->t", msd_collective(s), z, z) for s in _equal(sums)], axis=0
+    )
+    lag, thinned = _thinned(collective)
+    return sigma, {
+        "charge_time_ps": lag * runs[0].centres_dt_ps,
+        "msd_charge": thinned / len(system.symbols),
+    }
+
+
+def _green_kubo(
+    velocities: Sequence[FloatArray], dt_ps: float, system: _System
+) -> GreenKuboEstimate:
+    """Return σ from the currents of the species."""
+    currents = [
+        species_currents_in_frame(
+            each * system.weights, system.names, system.counts, system.frame, system.species_masses
+        )
+        for each in velocities
+    ]
+    return estimate_green_kubo(
+        currents,
+        system.names,
+        system.charges,
+        system.counts,
+        system.volume_angstrom3,
+        system.temperature_K,
+        dt_ps,
+        system.frame,
+    )
+
+
 def _thinned(msd: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return lags and values evenly spaced in log t, up to half of the length."""
-    last = max(2, len(msd) // 2)
-    lags = np.unique(np.geomspace(1, last, MSD_POINTS).astype(int))
+    lags = _log_spaced(max(2, len(msd) // 2))
     return lags.astype(float), msd[lags]
+
+
+def _log_spaced(last: int) -> IntArray:
+    return np.unique(np.geomspace(1, last, MSD_POINTS).astype(int))

@@ -111,8 +111,8 @@ def estimate_slope(
     weights = window.fit.weights[1]
     blocks, block_error = _block_slopes(runs, window.lags, weights, settings.n_blocks)
     slope, gls_error = float(window.fit.parameters[1]), window.fit.error(1)
-    # Blocks see what no covariance of Gaussian increments holds: mobility that comes and goes, as in
-    # a small cell of a melt. They scatter by a quarter themselves, so the smaller never counts.
+    # Blocks see what no covariance of Gaussian increments holds: mobility that comes and goes, as
+    # in a small cell of a melt. They scatter by a quarter themselves, so the smaller never counts.
     error = max(gls_error, block_error)
     if error > settings.max_error_ratio * min(gls_error, block_error):
         notes.append(
