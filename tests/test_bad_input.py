@@ -164,14 +164,16 @@ def test_production_at_constant_pressure_needs_a_potential_trained_on_stress(tra
     builder.parameters = orm.Dict({**builder.parameters.get_dict(), **changes})
     create(builder)
     builder.potentials = {"member_0": potential(stress=False)}
-    with pytest.raises(ValueError, match=r"structures\.melt: .*not trained on stress.*use 'nvt'"):
+    message = r"structures\.melt, parameters: .*not trained on stress.*use 'nvt'"
+    with pytest.raises(ValueError, match=message):
         create(builder)
 
 
 def test_production_without_a_cell_is_refused(transport):
     atoms = bulk("LiCl", "rocksalt", a=5.13, cubic=True)
     atoms.pbc = False
-    with pytest.raises(ValueError, match=r"structures\.melt: structure has pbc \(False"):
+    message = r"structures\.melt, parameters: structure has pbc \(False"
+    with pytest.raises(ValueError, match=message):
         create(transport(structures={"melt": orm.StructureData(ase=atoms)}))
 
 

@@ -67,6 +67,8 @@ class Backend(ABC):
 
     #: Name under which nodes refer to it.
     name: str
+    #: Whether MD with one member can write how far the others of a committee deviate from it.
+    writes_deviation: bool = False
 
     @abstractmethod
     def run_roles(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ class DeepmdBackend(Backend):
     """Deep potentials trained by DeePMD-kit."""
 
     name = "deepmd"
+    writes_deviation = True
 
     def run_roles(self) -> tuple[str, ...]:
         """Return the compressed model first: it gives the same forces several times faster."""

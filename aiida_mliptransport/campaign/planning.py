@@ -202,12 +202,26 @@ def _transport(
     if sections is None:
         sections, prefix = campaign.structures, "structures"
     sizes = [n_atoms(section, atoms[f"{prefix}.{key}"]) for key, section in sections.items()]
-    parameters = numbers.get("transport", "parameters")
+    values = numbers.of("transport")
+    rate = rates["md_core_seconds_per_atom_step"]
+    points = len(campaign.transport.temperatures_K) * int(values["drivers"])
+    rows = []
+    for stage, name, per_structure in (("melt", "melting", 1), ("mean_cell", "NPT MD", points)):
+        if values[stage]:
+            steps = int(values[stage]["steps"])
+            seconds = sum(sizes) * per_structure * steps * rate
+            work = f"{steps} steps each, {_range(sizes)} atoms"
+            rows.append(_row(name, len(sizes) * per_structure, work, seconds, rates))
+    parameters = values["parameters"]
     steps = int(parameters["steps"]) + int(parameters.get("equilibration_steps", 0))
-    runs = len(campaign.transport.temperatures_K) * int(numbers.get("transport", "replicas"))
-    seconds = sum(sizes) * runs * steps * rates["md_core_seconds_per_atom_step"]
-    work = f"{steps} steps each, {_range(sizes)} atoms"
-    return [_row("transport MD", len(sizes) * runs, work, seconds, rates)]
+    # A run is extended while its point misses a target: the budget is what it may come to.
+    most = 1 + int((values["extension"] or {}).get("max_segments", 0))
+    runs = points * int(values["replicas"])
+    total = steps + (most - 1) * int(parameters["steps"])
+    work = f"{total} steps{' at most' if most > 1 else ''} each, {_range(sizes)} atoms"
+    seconds = sum(sizes) * runs * total * rate
+    rows.append(_row("transport MD", len(sizes) * runs * most, work, seconds, rates))
+    return rows
 
 
 def _training_seconds(steps: int, rates: Mapping[str, Any]) -> float:

@@ -59,7 +59,9 @@ class LammpsMDParser(Parser):
         expected = None if first_step is None else first_step + self.parameters.steps
         completed = last_step is not None and last_step == expected
         try:
-            trajectory, finite, dump = self._trajectory(first_step or 0, completed)
+            trajectory, finite, dump = self._trajectory(
+                first_step or 0, completed, in_order=last_step is not None
+            )
         except DumpError as error:
             return self.exit_codes.ERROR_NO_FRAMES.format(reason=str(error))
         if trajectory is not None:
@@ -82,9 +84,12 @@ class LammpsMDParser(Parser):
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _trajectory(
-        self, first_step: int, completed: bool
+        self, first_step: int, completed: bool, in_order: bool
     ) -> tuple[MDTrajectoryData | None, bool, BinaryDump | None]:
-        """Return the trajectory, whether all of it was finite, and the dump."""
+        """Return the trajectory, whether all of it was finite, and the dump.
+
+        ``in_order``: LAMMPS ended by itself, be it for its time limit, and wrote its state.
+        """
         path = self.folder / DUMP_FILE
         structure = self.node.inputs.structure.get_ase()
         thermo, finite = self._thermo()
@@ -117,8 +122,9 @@ class LammpsMDParser(Parser):
             if asked
         }
         deviations = self._deviations(first_step)
-        # Where the run broke, sums and deviations after the last whole frame mean nothing.
-        limit = np.iinfo(np.int64).max if completed and finite else last
+        # Where the run broke, sums and deviations after the last whole frame mean nothing. Where
+        # it ended in order they are needed: the next segment goes on from the last step.
+        limit = np.iinfo(np.int64).max if in_order and finite else last
         trajectory = MDTrajectoryData(
             numbers=structure.numbers,
             pbc=structure.pbc,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,22 @@ def _point(entry: Mapping[str, Any]) -> Point:
             _diffusion(str(element), value)
             for element, value in (entry.get("diffusion") or {}).items()
         ),
-        conductivity=_conductivity(conductivity) if conductivity else None,
+        conductivity=(
+            _conductivity(conductivity, entry.get("green_kubo") or {}) if conductivity else None
+        ),
+        n_members=int(entry.get("n_members") or 1),
+        equilibrated=entry.get("equilibrated"),
+        equilibration_note=_equilibration_note(entry.get("equilibration") or []),
     )
+
+
+def _equilibration_note(checks: Sequence[Mapping[str, Any]]) -> str:
+    """Return why runs are not equilibrated, or how much of their start was left out."""
+    reasons = [str(check["reason"]) for check in checks if not check["equilibrated"]]
+    if reasons:
+        return "; ".join(dict.fromkeys(reasons))
+    latest = max((float(check["start_ps"]) for check in checks), default=0.0)
+    return f"from {latest:.3g} ps on" if latest else ""
 
 
 def _diffusion(element: str, value: Mapping[str, Any]) -> Diffusion:
@@ -109,6 +123,7 @@ def _diffusion(element: str, value: Mapping[str, Any]) -> Diffusion:
         fit_window_ps=_window(value.get("fit_window_ps")),
         upper_bound=value.get("upper_bound_cm2_s"),
         warning=str(value.get("warning") or ""),
+        dominant_error=str(value.get("dominant_error") or ""),
     )
 
 
@@ -118,7 +133,7 @@ def _window(value: Any) -> tuple[float, float] | None:
     return (float(value[0]), float(value[1]))
 
 
-def _conductivity(value: Mapping[str, Any]) -> Conductivity:
+def _conductivity(value: Mapping[str, Any], green_kubo: Mapping[str, Any]) -> Conductivity:
     return Conductivity(
         value=value.get("sigma_mS_cm"),
         error=value.get("standard_error"),
@@ -133,6 +148,10 @@ def _conductivity(value: Mapping[str, Any]) -> Conductivity:
         needed_length_ps=value.get("needed_length_ps"),
         fit_window_ps=_window(value.get("fit_window_ps")),
         warning=str(value.get("warning") or ""),
+        dominant_error=str(value.get("dominant_error") or ""),
+        green_kubo=green_kubo.get("sigma_mS_cm"),
+        green_kubo_error=green_kubo.get("standard_error"),
+        green_kubo_reason=str(green_kubo.get("reason") or ""),
     )
 
 

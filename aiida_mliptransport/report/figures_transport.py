@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from ase.units import kB
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .collect_transport import CHARGE
 from .model import ArrheniusFit, MsdCurve, Transport
@@ -48,9 +50,19 @@ class ArrheniusSeries:
 
 
 def msd(curves: Sequence[MsdCurve]) -> str | None:
-    """Draw the mean square displacement of each element; thick within the fit window."""
+    """Return the mean square displacements as SVG; see :func:`msd_figure`."""
     if not curves:
         return None
+    with msd_figure(curves) as fig:
+        return to_svg(fig, "Mean square displacements")
+
+
+@contextmanager
+def msd_figure(curves: Sequence[MsdCurve]) -> Iterator[Figure]:
+    """Draw the mean square displacement of each element; thick within the fit window.
+
+    Save the figure inside the context: its style ends there.
+    """
     elements = list(dict.fromkeys(c.element for c in curves))
     structures = list(dict.fromkeys(c.structure for c in curves))
     colours = temperature_colours([c.temperature for c in curves])
@@ -76,7 +88,7 @@ def msd(curves: Sequence[MsdCurve]) -> str | None:
         for row in range(rows):
             grid[row, 0].set_ylabel("MSD (Å²)")
         grid.flat[0].legend(loc="upper left", fontsize=8)
-        return to_svg(fig, "Mean square displacements")
+        yield fig
 
 
 def _msd_line(axes: Axes, curve: MsdCurve, colour: object, style: str, label: str) -> None:
@@ -169,9 +181,19 @@ def _series(
 
 
 def arrhenius(series: Sequence[ArrheniusSeries]) -> str | None:
-    """Draw ln D and ln σT against 1/T with fit and 95 % confidence band."""
+    """Return the Arrhenius plots as SVG; see :func:`arrhenius_figure`."""
     if not series or len({t for one in series for t in one.temperatures}) < 2:
         return None
+    with arrhenius_figure(series) as fig:
+        return to_svg(fig, "Arrhenius plots")
+
+
+@contextmanager
+def arrhenius_figure(series: Sequence[ArrheniusSeries]) -> Iterator[Figure]:
+    """Draw ln D and ln σT against 1/T with fit and 95 % confidence band.
+
+    Save the figure inside the context: its style ends there.
+    """
     groups = [
         ("Self-diffusion", "D", [s for s in series if s.name.startswith("D_")]),
         ("Conductivity", "σT", [s for s in series if s.name == "sigma_T"]),
@@ -183,7 +205,7 @@ def arrhenius(series: Sequence[ArrheniusSeries]) -> str | None:
         ):
             _arrhenius_panel(axes, members, symbol)
             axes.set_title(title, pad=30)
-        return to_svg(fig, "Arrhenius plots")
+        yield fig
 
 
 def _arrhenius_panel(axes: Axes, members: Sequence[ArrheniusSeries], symbol: str) -> None:

@@ -128,11 +128,15 @@ class Diffusion:
     fit_window_ps: tuple[float, float] | None
     upper_bound: float | None = None
     warning: str = ""
+    dominant_error: str = ""
 
 
 @dataclass(frozen=True)
 class Conductivity:
-    """Ionic conductivity at one temperature, mS/cm. Haven ratio: σ_NE / σ."""
+    """Ionic conductivity at one temperature, mS/cm. Haven ratio: σ_NE / σ.
+
+    ``green_kubo`` is σ by the Green–Kubo relation, a check on ``value``, which is by Einstein's.
+    """
 
     value: float | None
     error: float | None
@@ -147,11 +151,18 @@ class Conductivity:
     needed_length_ps: float | None
     fit_window_ps: tuple[float, float] | None = None
     warning: str = ""
+    dominant_error: str = ""
+    green_kubo: float | None = None
+    green_kubo_error: float | None = None
+    green_kubo_reason: str = ""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One structure at one temperature; ``length_ps`` is that of all trajectories together."""
+    """One structure at one temperature; ``length_ps`` is that of all trajectories together.
+
+    ``equilibrated`` is None for observables of an estimator that did not check it.
+    """
 
     structure: str
     temperature: float
@@ -164,6 +175,9 @@ class Point:
     deviation_99: float | None
     diffusion: tuple[Diffusion, ...]
     conductivity: Conductivity | None
+    n_members: int = 1
+    equilibrated: bool | None = None
+    equilibration_note: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ from .model import Conductivity, Diffusion, Point, Transport
 from .numbers import common_exponent, md_length, number, plus_minus, power_of_ten, significant
 from .tables import Cell, Table, heads, number_cell
 
+#: What an error mostly comes from, in words.
+_DOMINANT = {"sampling": "length of the MD", "model": "committee"}
+
 
 def _with_power(name: str, unit: str, power: int | None) -> str:
     return f"{name} ({power_of_ten(power)} {unit})" if power else f"{name} ({unit})"
@@ -44,16 +47,18 @@ def diffusion_table(transport: Transport) -> Table | None:
     if not rows:
         return None
     power = common_exponent(d.value for _, d in rows if d.resolved)
+    joint = any(p.n_members > 1 for p in transport.points)
     return Table(
         heads(
             "element", *_point_heads(transport), _with_power("D", "cm²/s", power) + "|",
-            "log–log slope|", "fit window (ps)|",
+            *(["error mostly from"] if joint else []), "log–log slope|", "fit window (ps)|",
         ),
         tuple(
             (
                 Cell(d.element),
                 *_point_cells(transport, p),
                 _estimate(d, p.length_ps, power),
+                *([Cell(_DOMINANT.get(d.dominant_error, "–"))] if joint else []),
                 number_cell(plus_minus(d.slope, d.slope_error)),
                 number_cell(_window(d.fit_window_ps)),
             )
@@ -70,9 +75,13 @@ def conductivity_table(transport: Transport) -> Table | None:
     power = common_exponent(c.value for _, c in rows if c.resolved)
     ne_power = common_exponent(c.nernst_einstein for _, c in rows)
     species = list(dict.fromkeys(s for _, c in rows for s in c.transference))
+    joint = any(p.n_members > 1 for p in transport.points)
+    integral = any(c.green_kubo is not None or c.green_kubo_reason for _, c in rows)
     return Table(
         heads(
             *_point_heads(transport), _with_power("σ", "mS/cm", power) + "|",
+            *(["error mostly from"] if joint else []),
+            *([_with_power("σ(Green–Kubo)", "mS/cm", power) + "|"] if integral else []),
             _with_power("σ(NE)", "mS/cm", ne_power) + "|", "Haven ratio σ(NE)/σ|",
             *(f"t({s})|" for s in species),
         ),
@@ -80,6 +89,8 @@ def conductivity_table(transport: Transport) -> Table | None:
             (
                 *_point_cells(transport, p),
                 _estimate(c, p.length_ps, power),
+                *([Cell(_DOMINANT.get(c.dominant_error, "–"))] if joint else []),
+                *([_green_kubo(c, power)] if integral else []),
                 number_cell(
                     plus_minus(c.nernst_einstein, c.nernst_einstein_error, exponent=ne_power)
                 ),
@@ -92,6 +103,12 @@ def conductivity_table(transport: Transport) -> Table | None:
             for p, c in rows
         ),
     )  # fmt: skip
+
+
+def _green_kubo(estimate: Conductivity, power: int | None) -> Cell:
+    if estimate.green_kubo is None:
+        return Cell("not resolved", "number", estimate.green_kubo_reason)
+    return number_cell(plus_minus(estimate.green_kubo, estimate.green_kubo_error, exponent=power))
 
 
 def _point_heads(transport: Transport) -> list[str]:
@@ -115,8 +132,9 @@ def runs_table(transport: Transport) -> Table | None:
         return None
     return Table(
         heads(
-            *_point_heads(transport), "mean T (K)|", "atoms|", "volume (Å³)|", "runs|",
-            "MD in all (ps)|", "deviation, median (eV/Å)|", "deviation, 99 % (eV/Å)|",
+            *_point_heads(transport), "mean T (K)|", "atoms|", "volume (Å³)|", "members|", "runs|",
+            "MD in all (ps)|", "equilibrated", "deviation, median (eV/Å)|",
+            "deviation, 99 % (eV/Å)|",
         ),
         tuple(
             (
@@ -124,14 +142,24 @@ def runs_table(transport: Transport) -> Table | None:
                 number_cell("–" if p.mean_temperature is None else f"{p.mean_temperature:.0f}"),
                 number_cell(number(p.n_atoms)),
                 number_cell("–" if p.volume is None else f"{p.volume:.0f}"),
+                number_cell(number(p.n_members)),
                 number_cell(number(p.n_trajectories)),
                 number_cell("–" if p.length_ps is None else significant(p.length_ps)),
+                _equilibrated(p),
                 number_cell(plus_minus(p.deviation_median)),
                 number_cell(plus_minus(p.deviation_99)),
             )
             for p in transport.points
         ),
     )  # fmt: skip
+
+
+def _equilibrated(point: Point) -> Cell:
+    if point.equilibrated is None:
+        return Cell("not checked")
+    if point.equilibrated:
+        return Cell("yes", "", point.equilibration_note)
+    return Cell("no", "bad", point.equilibration_note)
 
 
 def activation_table(transport: Transport | None) -> Table | None:

@@ -16,7 +16,14 @@ VALUES = {
     "selection": {"n_candidates": 24, "n_blind": 12},
     "budget": {"max_iterations": 3, "max_labels": 100},
     "training": {"final": {"training": {"numb_steps": 6000}}},
-    "transport": {"replicas": 1, "parameters": {"steps": 10000, "equilibration_steps": 2000}},
+    "transport": {
+        "replicas": 1,
+        "drivers": 1,
+        "melt": None,
+        "mean_cell": None,
+        "extension": None,
+        "parameters": {"steps": 10000, "equilibration_steps": 2000},
+    },
 }
 
 
@@ -38,6 +45,22 @@ def test_jobs_are_counted_for_every_stage(campaign_file, known_protocol):
         "transport MD": 3,
     }
     assert result.n_jobs == 47
+
+
+def test_driving_members_mean_cells_and_extensions_cost_jobs(
+    campaign_file, known_protocol, monkeypatch
+):
+    changes = {
+        "drivers": 2, "replicas": 3, "melt": {"steps": 500}, "mean_cell": {"steps": 800},
+        "extension": {"max_segments": 4},
+    }  # fmt: skip
+    monkeypatch.setitem(VALUES, "transport", {**VALUES["transport"], **changes})
+    rows = {row.stage: row for row in plan(load_campaign(campaign_file())).rows}
+    # Three temperatures of one structure.
+    assert rows["melting"].n_jobs == 1
+    assert rows["NPT MD"].n_jobs == 3 * 2
+    assert rows["transport MD"].n_jobs == 3 * 2 * 3 * 5
+    assert rows["transport MD"].work.startswith("52000 steps at most each")
 
 
 def test_the_label_budget_bounds_the_labels(campaign_file, known_protocol):

@@ -9,9 +9,12 @@ from aiida.engine import run_get_node
 from ase.build import bulk
 
 from aiida_mliptransport.backends.lammps import tosi_fumi_licl
+from aiida_mliptransport.calculations import lammps_script
+from aiida_mliptransport.calculations.run_names import RunName
 from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.data.segments import JoinedTrajectory
-from aiida_mliptransport.workflows.transport import TransportWorkChain, missed_targets
+from aiida_mliptransport.workflows.transport import TransportWorkChain
+from aiida_mliptransport.workflows.transport.targets import missed_targets
 
 EXTENSION = {
     "max_segments": 1,
@@ -21,12 +24,16 @@ EXTENSION = {
 }
 
 
-def record(relative_error, resolved=True):
-    return {"relative_error": relative_error, "resolved": resolved}
+def record(sampling_error, resolved=True):
+    return {"relative_sampling_error": sampling_error, "resolved": resolved}
 
 
-def point(d, sigma):
-    return {"diffusion": {"Li": d, "Cl": record(None, False)}, "conductivity": sigma}
+def point(d, sigma, equilibrated=True):
+    return {
+        "diffusion": {"Li": d, "Cl": record(None, False)},
+        "conductivity": sigma,
+        "equilibrated": equilibrated,
+    }
 
 
 def test_targets_that_are_met_ask_for_nothing():
@@ -36,10 +43,11 @@ def test_targets_that_are_met_ask_for_nothing():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (point(record(0.11), record(0.19)), "D(Li) has a relative error of 0.110, expected 0.1"),
-        (point(record(0.09), record(0.21)), "σ has a relative error of 0.210, expected 0.2"),
+        (point(record(0.11), record(0.19)), "D(Li) has a sampling error of 0.110, expected 0.1"),
+        (point(record(0.09), record(0.21)), "σ has a sampling error of 0.210, expected 0.2"),
         (point(record(None, False), record(0.1)), "D(Li) is not resolved"),
         (point(record(0.05), record(None, False)), "σ is not resolved"),
+        (point(record(0.05), record(0.1), equilibrated=False), "not every run is equilibrated"),
     ],
 )
 def test_a_missed_target_is_named_with_its_value(given, words):
@@ -48,19 +56,20 @@ def test_a_missed_target_is_named_with_its_value(given, words):
 
 @pytest.fixture
 def builder(make_code):
-    def factory(**overrides):
+    def factory(n_members=1, temperatures=(1500.0,), parameters=None, **overrides):
         cell = bulk("LiCl", "rocksalt", a=5.6, cubic=True)
+        short = {"steps": 400, "equilibration_steps": 50, "timestep_fs": 1.0}
         return TransportWorkChain.get_builder_from_protocol(
             code=make_code("lmp"),
             structures={"licl": orm.StructureData(ase=cell)},
-            potentials={"member_0": PotentialData(**tosi_fumi_licl(cutoff_A=5.0))},
-            temperatures=[1500.0],
+            potentials={
+                f"member_{i}": PotentialData(**tosi_fumi_licl(cutoff_A=5.0 + 0.2 * i))
+                for i in range(n_members)
+            },
+            temperatures=list(temperatures),
             charges={"Li": 1, "Cl": -1},
             protocol="fast",
-            overrides={
-                "parameters": {"steps": 400, "equilibration_steps": 50, "timestep_fs": 1.0},
-                **overrides,
-            },
+            overrides={"parameters": {**short, **(parameters or {})}, **overrides},
             options={"max_wallclock_seconds": 300},
         )
 
@@ -121,3 +130,80 @@ def test_without_an_extension_every_run_has_one_segment(builder):
     results, node = run_get_node(builder())
     assert node.is_finished_ok, node.exit_message
     assert list(results["trajectories"]) == ["licl_1500K_replica0"]
+
+
+@pytest.mark.lammps
+def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder):
+    results, node = run_get_node(
+        builder(n_members=2, drivers=2, parameters={"equilibration_steps": 0})
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert sorted(results["trajectories"]) == [
+        "licl_1500K_member0_replica0",
+        "licl_1500K_member1_replica0",
+    ]
+    for number in range(2):
+        run = results["trajectories"][f"licl_1500K_member{number}_replica0"].creator
+        (driver,) = run.inputs.potentials.values()
+        assert driver.uuid == node.inputs.potentials[f"member_{number}"].uuid
+    (point,) = results["observables"]["points"]
+    assert point["n_members"] == 2
+    assert sorted(point["members"]) == ["member_0", "member_1"]
+    for element in ("Li", "Cl"):
+        members = [point["members"][f"member_{i}"]["diffusion"][element] for i in range(2)]
+        joint = point["diffusion"][element]
+        if all(record["resolved"] for record in members):
+            product = members[0]["D_cm2_s"] * members[1]["D_cm2_s"]
+            assert joint["D_cm2_s"] == pytest.approx(np.sqrt(product))
+            assert joint["model_error"] is not None
+        else:
+            assert not joint["resolved"]
+    assert "green_kubo" in point
+    # Half of the cell is shorter than the first minimum: no number, and the reason.
+    assert "raise r_max" in point["coordination"]["Cl-Li"]["reason"]
+    # 0.4 ps are too short to say that anything is equilibrated.
+    assert {check["member"] for check in point["equilibration"]} == {"member_0", "member_1"}
+    assert "licl_1500K_member1_msd_Li" in results["curves"].get_arraynames()
+
+
+@pytest.mark.lammps
+def test_production_runs_in_the_mean_cell_of_an_npt_run(builder):
+    npt = {"pressure_bar": 1.0, "steps": 400, "barostat_damping_fs": 200.0}
+    results, node = run_get_node(builder(mean_cell=npt))
+    assert node.is_finished_ok, node.exit_message
+    trajectory = results["trajectories"]["licl_1500K_replica0"]
+    start = trajectory.creator.inputs.structure
+    assert start.creator.process_label == "structure_at_mean_cell"
+    npt_run = start.creator.inputs.trajectory
+    volumes = np.abs(np.linalg.det(npt_run.cells))
+    assert volumes.std() > 0
+    record = start.creator.outputs.mean_cell
+    assert volumes.min() < record["volume_A3"] < volumes.max()
+    np.testing.assert_allclose(np.abs(np.linalg.det(trajectory.cells)), record["volume_A3"])
+
+
+@pytest.mark.lammps
+def test_a_run_that_ran_out_of_wall_clock_time_goes_on_from_its_own_state(builder, monkeypatch):
+    # LAMMPS ends itself one second after the start of the first run, and never again.
+    limits = iter([1])
+    monkeypatch.setattr(lammps_script, "timeout_seconds", lambda _: next(limits, 10_000))
+    strides = {"trajectory_stride": 200, "species_stride": 100, "thermo_stride": 100}
+    steps = 12_000
+    results, node = run_get_node(
+        builder(parameters={"steps": steps, "timestep_fs": 0.5, **strides})
+    )
+    assert node.is_finished_ok, node.exit_message
+    keys = sorted(results["trajectories"], key=lambda key: RunName.parse(key).segment)
+    assert len(keys) == 2
+    assert results["trajectories"][keys[0]].creator.exit_status == 400
+    joined = JoinedTrajectory([results["trajectories"][key] for key in keys])
+    np.testing.assert_array_equal(joined.steps, np.arange(0, steps + 1, 200))
+    times, _, _ = joined.species_series()
+    np.testing.assert_allclose(np.diff(times), 0.05)
+    # A cell vector is 5.6 Å: no image is lost where the second segment begins.
+    assert np.abs(np.diff(joined.positions(), axis=0)).max() < 5.0
+
+
+def test_more_drivers_than_members_are_refused(builder):
+    with pytest.raises(ValueError, match="drivers is 3, but there are 2 potentials"):
+        run_get_node(builder(n_members=2, drivers=3))

@@ -8,6 +8,7 @@ from aiida.engine import calcfunction
 from ase import Atoms
 
 from ...data.trajectory import MDTrajectoryData
+from ...science.transport.equilibration import check_equilibration, statistical_inefficiency
 from ...science.transport.rdf import partial_rdfs
 
 
@@ -23,6 +24,39 @@ def last_structure(trajectory: MDTrajectoryData) -> orm.StructureData:
     )
     atoms.wrap()
     return orm.StructureData(ase=atoms)
+
+
+@calcfunction
+def structure_at_mean_cell(trajectory: MDTrajectoryData) -> dict[str, orm.Data]:
+    """Return the last frame of an NPT run, brought to the mean cell of its stationary part.
+
+    Returns
+    -------
+    dict
+        ``structure``, wrapped, and ``mean_cell`` (Dict): ``volume_A3`` with its standard error,
+        ``equilibrated`` and since when. Where no stationary part was seen, the second half counts.
+    """
+    volumes = np.abs(np.linalg.det(trajectory.cells))
+    check = check_equilibration(volumes)
+    start = check.start if check.equilibrated else len(volumes) // 2
+    cell = trajectory.cells[start:].mean(axis=0)
+    n_independent = (len(volumes) - start) / statistical_inefficiency(volumes[start:])
+    last = slice(trajectory.n_frames - 1, trajectory.n_frames)
+    scaled = trajectory.positions(frames=last)[0] @ np.linalg.inv(trajectory.cells[-1])
+    atoms = Atoms(
+        numbers=trajectory.numbers,
+        scaled_positions=scaled % 1.0,
+        cell=cell,
+        pbc=trajectory.pbc,
+    )
+    record = {
+        "volume_A3": float(atoms.get_volume()),
+        "volume_error_A3": float(volumes[start:].std() / np.sqrt(max(n_independent, 1.0))),
+        "equilibrated": check.equilibrated,
+        "start_ps": float(trajectory.times_ps[start] - trajectory.times_ps[0]),
+        "reason": check.reason,
+    }
+    return {"structure": orm.StructureData(ase=atoms), "mean_cell": orm.Dict(record)}
 
 
 @calcfunction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,33 @@ from aiida.engine import calcfunction
 
 from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
-from ...science.transport.arrhenius import ArrheniusQuantity, fit_arrhenius
-from ...science.transport.point import Run, analyse_point, spacing, species_in_order
+from ...science.transport.arrhenius import ArrheniusFit, ArrheniusQuantity, fit_arrhenius
+from ...science.transport.equilibration import check_equilibration
+from ...science.transport.joined_point import (
+    join_conductivity,
+    join_diffusion,
+    join_fits,
+    join_green_kubo,
+)
+from ...science.transport.point import (
+    PointResult,
+    Run,
+    analyse_point,
+    spacing,
+    species_in_order,
+)
 from ...science.transport.rdf import partial_rdfs
+from ...science.transport.records import coordination_record
 from ...science.transport.reference import ReferenceFrame, parse_reference_frame
+from ..run_names import RunName
 
 #: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
 MAX_RDF_FRAMES = 400
+#: The member that drives where the names of the runs name none.
+FIRST_MEMBER = "member_0"
+
+#: Runs of one point: member to its runs, each run joined in time.
+PointRuns = dict[str, list[JoinedTrajectory]]
 
 
 @calcfunction
@@ -40,8 +61,9 @@ def analyse_transport(
     estimator_version
         Of ``science.transport``; an input, so that a cached result knows its estimator.
     trajectories
-        ``<structure>_<T>K_replica<i>``, and ``…_segment<j>`` where a restart extended it; the
-        replicas of a structure and temperature are analysed together.
+        ``<structure>_<T>K[_member<i>]_replica<j>``, and ``…_segment<k>`` where a restart extended
+        it (:class:`~aiida_mliptransport.calculations.run_names.RunName`). The replicas of a
+        member are analysed together, its members apart, and their results joined.
 
     Returns
     -------
@@ -56,12 +78,11 @@ def analyse_transport(
     settings = parameters.get_dict()
     frame = parse_reference_frame(settings["reference_frame"])
     charge = {str(name): float(value) for name, value in charges.get_dict().items()}
-    groups = _groups(trajectories)
     curves = orm.ArrayData()
     points = []
-    for name, nodes in groups.items():
-        _check_charges(name, nodes[0].first, charge)
-        points.append(_analyse_point(name, nodes, charge, frame, settings, curves))
+    for name, members in _groups(trajectories).items():
+        _check_charges(name, next(iter(members.values()))[0].first, charge)
+        points.append(_analyse_point(name, members, charge, frame, settings, curves))
     # Names sort 1000 K before 800 K; a table that people read does not.
     points.sort(key=lambda point: (point["structure"], point["temperature_K"]))
     arrhenius = {
@@ -80,19 +101,21 @@ def analyse_transport(
     return {"observables": orm.Dict(observables), "curves": curves}
 
 
-def _groups(
-    trajectories: dict[str, MDTrajectoryData],
-) -> dict[str, list[JoinedTrajectory]]:
-    """Return the runs of each structure and temperature, their segments joined in time."""
-    runs: dict[str, dict[int, MDTrajectoryData]] = {}
-    for key, node in trajectories.items():
-        run, _, segment = key.partition("_segment")
-        runs.setdefault(run, {})[int(segment or 0)] = node
-    groups: dict[str, list[JoinedTrajectory]] = {}
-    for run in sorted(runs):
-        joined = JoinedTrajectory([runs[run][number] for number in sorted(runs[run])])
-        groups.setdefault(re.sub(r"_replica\d+$", "", run), []).append(joined)
+def _groups(trajectories: Mapping[str, MDTrajectoryData]) -> dict[str, PointRuns]:
+    """Return the runs of each point by member, their segments joined in time."""
+    segments: dict[RunName, list[MDTrajectoryData]] = {}
+    for name in sorted(map(RunName.parse, trajectories), key=_in_order):
+        segments.setdefault(name.run, []).append(trajectories[str(name)])
+    groups: dict[str, PointRuns] = {}
+    for name, nodes in segments.items():
+        member = FIRST_MEMBER if name.member is None else f"member_{name.member}"
+        runs = groups.setdefault(name.point, {}).setdefault(member, [])
+        runs.append(JoinedTrajectory(nodes))
     return groups
+
+
+def _in_order(name: RunName) -> tuple[str, int, int, int]:
+    return name.point, name.member or 0, name.replica, name.segment
 
 
 def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float]) -> None:
@@ -109,27 +132,34 @@ def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float])
 
 def _analyse_point(
     name: str,
-    nodes: list[JoinedTrajectory],
+    members: PointRuns,
     charges: dict[str, float],
     frame: ReferenceFrame,
     settings: dict[str, Any],
     curves: orm.ArrayData,
 ) -> dict[str, Any]:
+    nodes = [node for runs in members.values() for node in runs]
     first = nodes[0].first
     temperature = float(first.info["temperature_K"])
-    volume = float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
-    result = analyse_point(
-        [_run(node) for node in nodes],
-        first.symbols,
-        first.masses,
-        volume,
-        temperature,
-        charges,
-        frame,
-    )
-    for key, curve in result.curves.items():
-        curves.set_array(_array_name(f"{name}_{key}"), curve)
-    _store_rdfs(name, nodes[0], settings["rdf_bin_A"], curves)
+    results: dict[str, PointResult] = {}
+    checks = []
+    for member, runs in members.items():
+        starts = [_equilibration(node) for node in runs]
+        checks += [{"member": member, **check} for check in starts]
+        results[member] = analyse_point(
+            [_run(node, check["start_ps"]) for node, check in zip(runs, starts, strict=True)],
+            first.symbols,
+            first.masses,
+            _mean_volume(runs),
+            temperature,
+            charges,
+            frame,
+        )
+    for number, result in enumerate(results.values()):
+        # The first member's curves are those that are plotted.
+        prefix = name if number == 0 else f"{name}_member{number}"
+        for key, curve in result.curves.items():
+            curves.set_array(_array_name(f"{prefix}_{key}"), curve)
     return {
         "name": name,
         "structure": name.rsplit("_", 1)[0],
@@ -137,20 +167,70 @@ def _analyse_point(
         "mean_temperature_K": _mean_temperature(nodes),
         "n_atoms": first.n_atoms,
         "counts": dict(Counter(first.symbols)),
-        "volume_A3": volume,
+        "volume_A3": _mean_volume(nodes),
         "length_ps": sum(n.length_ps for n in nodes),
+        "n_members": len(members),
         "n_trajectories": len(nodes),
         "n_segments": sum(len(n.segments) for n in nodes),
-        **result.record,
+        "equilibrated": all(check["equilibrated"] for check in checks),
+        "equilibration": checks,
+        **_join(results),
+        "coordination": _store_rdfs(name, nodes[0], settings["rdf_bin_A"], curves),
         "max_force_deviation": _deviation_record(nodes),
     }
 
 
-def _run(node: JoinedTrajectory) -> Run:
-    """Return the arrays of a run, the species in the order of their first atom."""
-    times, centres = node.species_series()
+def _join(results: Mapping[str, PointResult]) -> dict[str, Any]:
+    """Return one record of the members' records, and theirs."""
+    records = {member: result.record for member, result in results.items()}
+    first = next(iter(records.values()))
+    joined: dict[str, Any] = {
+        "diffusion": {
+            element: join_diffusion({m: r["diffusion"][element] for m, r in records.items()})
+            for element in first["diffusion"]
+        },
+        "conductivity": join_conductivity({m: r["conductivity"] for m, r in records.items()}),
+    }
+    if all("green_kubo" in record for record in records.values()):
+        joined["green_kubo"] = join_green_kubo({m: r["green_kubo"] for m, r in records.items()})
+    return {**joined, "members": records}
+
+
+def _equilibration(node: JoinedTrajectory) -> dict[str, Any]:
+    """Return from when the potential energy of a run is stationary, ps from its first frame.
+
+    A run that never is counts as a whole; the point says so.
+    """
+    energy, times = node.thermo("potential_energy_eV"), node.thermo("time_ps")
+    if energy is None or times is None:
+        return {"equilibrated": False, "start_ps": 0.0, "reason": "no potential energies"}
+    check = check_equilibration(energy / len(node.symbols))
+    return {
+        "equilibrated": check.equilibrated,
+        "start_ps": float(times[check.start] - times[0]) if check.equilibrated else 0.0,
+        "energy_drift_eV_atom": check.drift,
+        "energy_drift_error_eV_atom": check.drift_error,
+        "reason": check.reason,
+    }
+
+
+def _run(node: JoinedTrajectory, start_ps: float) -> Run:
+    """Return the arrays of a run from a time on, the species in the order of their first atom."""
+    times, centres, velocities = node.species_series()
     order = [node.species_names.index(name) for name in species_in_order(node.symbols)]
-    return Run(node.positions(), spacing(node.times_ps), centres[:, order], spacing(times))
+    begin = node.times_ps[0] + start_ps - 1e-9
+    dense, frames = times >= begin, node.times_ps >= begin
+    return Run(
+        node.positions()[frames],
+        spacing(node.times_ps),
+        centres[dense][:, order],
+        spacing(times),
+        velocities[dense][:, order],
+    )
+
+
+def _mean_volume(nodes: Sequence[JoinedTrajectory]) -> float:
+    return float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
 
 
 def _array_name(name: str) -> str:
@@ -177,52 +257,58 @@ def _deviation_record(nodes: list[JoinedTrajectory]) -> dict[str, float] | None:
     }
 
 
-def _store_rdfs(name: str, node: JoinedTrajectory, width: float, curves: orm.ArrayData) -> None:
+def _store_rdfs(
+    name: str, node: JoinedTrajectory, width: float, curves: orm.ArrayData
+) -> dict[str, Any]:
+    """Store g(r) and the running coordination number of all pairs, and return what they tell."""
     stride = max(1, node.n_frames // MAX_RDF_FRAMES)
     rdfs = partial_rdfs(node.positions(stride), node.symbols, node.cells[::stride], bin_width=width)
     for (first, second), rdf in rdfs.items():
         curves.set_array(_array_name(f"{name}_rdf_r"), rdf.r)
         curves.set_array(_array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
+        curves.set_array(_array_name(f"{name}_cn_{first}_{second}"), rdf.running_cn)
+    return {f"{first}-{second}": coordination_record(rdf) for (first, second), rdf in rdfs.items()}
 
 
 def _arrhenius(points: list[dict[str, Any]]) -> dict[str, Any]:
     """Fit what is resolved at three or more temperatures; say so where it is not."""
-    fits: dict[str, Any] = {}
-    for element in points[0]["diffusion"]:
-        fits[f"D_{element}"] = _fit(
-            [(p["temperature_K"], p["diffusion"][element], "D_cm2_s") for p in points], "D"
-        )
-    fits["sigma_T"] = _fit(
-        [(p["temperature_K"], p["conductivity"], "sigma_mS_cm") for p in points], "sigmaT"
-    )
-    fits["sigma"] = _fit(
-        [(p["temperature_K"], p["conductivity"], "sigma_mS_cm") for p in points], "sigma"
-    )
-    return fits
+    rows = {
+        f"D_{element}": ("D", "D_cm2_s", "diffusion", element) for element in points[0]["diffusion"]
+    }
+    rows["sigma_T"] = ("sigmaT", "sigma_mS_cm", "conductivity", None)
+    rows["sigma"] = ("sigma", "sigma_mS_cm", "conductivity", None)
+    return {name: _fit_members(points, *row) for name, row in rows.items()}
+
+
+def _fit_members(
+    points: list[dict[str, Any]],
+    quantity: ArrheniusQuantity,
+    key: str,
+    kind: str,
+    element: str | None,
+) -> dict[str, Any]:
+    """Fit one quantity for each member and join the lines."""
+    fits = {}
+    for member in sorted({member for point in points for member in point["members"]}):
+        records = [
+            (point["temperature_K"], point["members"][member][kind])
+            for point in points
+            if member in point["members"]
+        ]
+        rows = [(t, record[element] if element else record) for t, record in records]
+        fit = _fit(rows, key, quantity)
+        if isinstance(fit, str):
+            return {"Ea_eV": None, "reason": f"{member}: {fit}"}
+        fits[member] = fit
+    return join_fits(fits)
 
 
 def _fit(
-    rows: list[tuple[float, dict[str, Any], str]], quantity: ArrheniusQuantity
-) -> dict[str, Any]:
-    good = [(t, record[key], record["standard_error"]) for t, record, key in rows if
-            record["resolved"]]  # fmt: skip
+    rows: list[tuple[float, dict[str, Any]]], key: str, quantity: ArrheniusQuantity
+) -> ArrheniusFit | str:
+    """Return the fit, or why there is none."""
+    good = [(t, r[key], r["standard_error"]) for t, r in rows if r["resolved"]]
     if len({t for t, _, _ in good}) < 3:
-        return {
-            "Ea_eV": None,
-            "reason": f"resolved at {len(good)} of {len(rows)} temperatures, expected 3 or more",
-        }
+        return f"resolved at {len(good)} of {len(rows)} temperatures, expected 3 or more"
     temperatures, values, errors = zip(*good, strict=True)
-    fit = fit_arrhenius(temperatures, values, errors, quantity)
-    return {
-        "Ea_eV": fit.activation_energy_eV,
-        "Ea_error_eV": fit.activation_energy_error_eV,
-        "ln_prefactor": fit.ln_prefactor,
-        "ln_prefactor_error": fit.ln_prefactor_error,
-        "prefactor": fit.prefactor,
-        "prefactor_unit": fit.prefactor_unit,
-        "covariance": [list(row) for row in fit.covariance],
-        "reduced_chi_square": fit.reduced_chi_square,
-        "temperatures_K": list(fit.temperatures_K),
-        "warning": fit.warning,
-        "reason": "",
-    }
+    return fit_arrhenius(temperatures, values, errors, quantity)

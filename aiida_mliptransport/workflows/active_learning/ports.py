@@ -238,4 +238,11 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         return f"aimd engines given: {aimd}; fill at most one of aimd.{{{','.join(AIMD_ENGINES)}}}"
     if not aimd and not inputs.get("initial_frames"):
         return "neither aimd nor initial_frames is given; the first training needs frames"
+    drivers = inputs.get("transport", {}).get("drivers")
+    committee = inputs.get("training", {}).get("committee_size")
+    if drivers is not None and committee is not None and drivers.value > committee.value:
+        return (
+            f"transport.drivers is {drivers.value}, but the committee has {committee.value} "
+            "members; raise training.committee_size or let fewer drive"
+        )
     return None
