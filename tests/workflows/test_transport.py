@@ -133,7 +133,7 @@ def test_without_an_extension_every_run_has_one_segment(builder):
 
 
 @pytest.mark.lammps
-def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder):
+def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder, tmp_path):
     results, node = run_get_node(
         builder(n_members=2, drivers=2, parameters={"equilibration_steps": 0})
     )
@@ -164,6 +164,13 @@ def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder):
     # 0.4 ps are too short to say that anything is equilibrated.
     assert {check["member"] for check in point["equilibration"]} == {"member_0", "member_1"}
     assert "licl_1500K_member1_msd_Li" in results["curves"].get_arraynames()
+    (row,) = node.tools.table()
+    assert (row["structure"], row["T_K"]) == ("licl", 1500.0)
+    assert row["D_Li_cm2_s"] == point["diffusion"]["Li"]["D_cm2_s"]
+    with pytest.raises(ValueError, match="resolved at . of 1 temperatures"):
+        node.tools.at("D_Li", 300.0)
+    node.tools.plot_msd(tmp_path / "msd.png")
+    assert (tmp_path / "msd.png").stat().st_size > 10_000
 
 
 @pytest.mark.lammps

@@ -17,6 +17,7 @@ STARTS = tuple(0.05 * number for number in range(19))
 MIN_SHARE = 0.5
 #: Probability with which a run without a trend fails the test.
 SIGNIFICANCE = 0.01
+_MIN_VALUES = 50
 _MAX_BLOCKS = 20
 _MIN_BLOCKS = 5
 #: Blocks must be this many statistical inefficiencies long to be independent.
@@ -73,8 +74,8 @@ def check_equilibration(series: ArrayLike) -> EquilibrationCheck:
     if values.ndim != 1:
         raise ValueError(f"series has shape {values.shape}, expected (n_frames,)")
     require_finite(values, "series")
-    if len(values) < len(STARTS) * _MIN_BLOCKS:
-        reason = f"{len(values)} values are too few, expected {len(STARTS) * _MIN_BLOCKS} or more"
+    if len(values) < _MIN_VALUES:
+        reason = f"{len(values)} values are too few, expected {_MIN_VALUES} or more"
         return EquilibrationCheck(False, 0, None, None, None, 0, reason)
     starts = [int(share * len(values)) for share in STARTS]
     independent = [
