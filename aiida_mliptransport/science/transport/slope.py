@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aiida_mliptransport.science.transport.block_slopes import block_slopes
 from aiida_mliptransport.science.transport.msd import msd_self
 from aiida_mliptransport.science.transport.reference import FloatArray
 from aiida_mliptransport.science.transport.window import (
@@ -109,7 +110,7 @@ def estimate_slope(
     first = max(1, int(np.ceil(not_before_ps / dt_ps - 1e-9)))
     window = find_window(runs, msd, dt_ps, max_lag, settings, first)
     weights = window.fit.weights[1]
-    blocks, block_error = _block_slopes(runs, window.lags, weights, settings.n_blocks)
+    blocks, block_error = block_slopes(runs, window.lags, weights, settings.n_blocks)
     slope, gls_error = float(window.fit.parameters[1]), window.fit.error(1)
     # Blocks see what no covariance of Gaussian increments holds: mobility that comes and goes, as
     # in a small cell of a melt. They scatter by a quarter themselves, so the smaller never counts.
@@ -131,7 +132,7 @@ def estimate_slope(
         standard_error=error,
         offset=float(window.fit.parameters[0]),
         log_log_slope=window.beta,
-        log_log_slope_error=window.beta_error,
+        log_log_slope_error=window.beta_error * error / gls_error,
         fit_window_ps=(float(window.lags[0] * dt_ps), float(window.lags[-1] * dt_ps)),
         n_independent=2.0 * (slope / error) ** 2,
         block_values=tuple(float(value) for value in blocks),
@@ -156,48 +157,6 @@ def _joined_msd(runs: Sequence[NDArray[np.floating]], max_lag: int) -> FloatArra
         total += here * msd_self(run, max_lag).sum(axis=1)
         origins += here
     return np.asarray(total / origins)
-
-
-def _block_slopes(
-    runs: Sequence[NDArray[np.floating]],
-    lags: NDArray[np.int_],
-    weights: FloatArray,
-    n_blocks: int,
-) -> tuple[FloatArray, float]:
-    """The same weighted slope from blocks of time origins, and the error of their mean.
-
-    Blocks are at least as long as the longest lag (a tenth of the run each).
-    """
-    total = sum(len(run) for run in runs)
-    values: list[float] = []
-    shares: list[float] = []
-    for run in runs:
-        parts = max(1, round(n_blocks * len(run) / total))
-        slopes = np.zeros(parts)
-        for weight, series in zip(weights, _origin_msd(run, lags), strict=True):
-            bounds = np.linspace(0, len(series), parts + 1).astype(int)
-            sums = np.add.reduceat(series, bounds[:-1])
-            slopes += weight * sums / np.diff(bounds)
-        values.extend(slopes)
-        shares.extend([len(run) / parts] * parts)
-    array, share = np.array(values), np.array(shares) / sum(shares)
-    deviation = array - share @ array
-    variance = float((share**2 * deviation**2).sum()) * len(array) / (len(array) - 1)
-    return array, float(np.sqrt(variance))
-
-
-def _origin_msd(run: NDArray[np.floating], lags: NDArray[np.int_]) -> list[FloatArray]:
-    """Atom-averaged squared displacement from each time origin, for each lag."""
-    n_frames, n_atoms, n_axes = run.shape
-    result = [np.zeros(n_frames - int(lag)) for lag in lags]
-    step = max(1, 64 * 1024**2 // (8 * n_frames * n_axes))
-    for start in range(0, n_atoms, step):
-        chunk = np.asarray(run[:, start : start + step], dtype=np.float64)
-        chunk = np.ascontiguousarray(chunk.reshape(n_frames, -1))
-        for series, lag in zip(result, lags, strict=True):
-            difference = chunk[int(lag) :] - chunk[: -int(lag)]
-            series += np.einsum("ti,ti->t", difference, difference) / n_atoms
-    return result
 
 
 def _verdict(window: LagWindow, slope: float, error: float, settings: SlopeSettings) -> str:
