@@ -167,7 +167,7 @@ def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder, 
     (row,) = node.tools.table()
     assert (row["structure"], row["T_K"]) == ("licl", 1500.0)
     assert row["D_Li_cm2_s"] == point["diffusion"]["Li"]["D_cm2_s"]
-    with pytest.raises(ValueError, match="resolved at . of 1 temperatures"):
+    with pytest.raises(ValueError, match=r"resolved at \d of 1 temperatures"):
         node.tools.at("D_Li", 300.0)
     node.tools.plot_msd(tmp_path / "msd.png")
     assert (tmp_path / "msd.png").stat().st_size > 10_000
