@@ -51,6 +51,9 @@ def _charges(ctx: click.Context, param: click.Parameter, value: str) -> dict[str
 @click.option("--format", "fmt", help="Format name of ASE, or lammps-dump.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the MSDs.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report of one page."
+)
 def analyse(
     file: Path,
     charges: dict[str, float],
@@ -63,6 +66,7 @@ def analyse(
     fmt: str | None,
     as_json: bool,
     plot: Path | None,
+    html: Path | None,
 ) -> None:
     """Analyse a trajectory FILE: D of each element, σ, Haven ratio, with error bars.
 
@@ -71,7 +75,7 @@ def analyse(
       aiida-mliptransport analyse dump.lammpstrj --timestep 2 --temperature 1000 \\
           --charges Li=1,Cl=-1
       aiida-mliptransport analyse XDATCAR --interval 0.02 --temperature 600 \\
-          --charges Li=1,P=5,S=-2 --frame framework:P+S --plot msd.png --json
+          --charges Li=1,P=5,S=-2 --frame framework:P+S --html analysis.html --json
     """
     from ..science.trajectory_files import read_trajectory
     from ..science.transport.point import Run, analyse_point, centres_of_species
@@ -104,18 +108,20 @@ def analyse(
         raise click.ClickException(str(error)) from error
     if plot is not None:
         _draw(result, plot)
+    content = {
+        "file": file.name,
+        "n_atoms": len(trajectory.symbols),
+        "n_frames": len(positions),
+        "length_ps": float(times[-1] - times[0]),
+        "temperature_K": temperature,
+        "volume_A3": trajectory.volume_angstrom3,
+        "charges": charges,
+        "reference_frame": frame,
+        **result.record,
+    }
+    if html is not None:
+        _write_html(html, content, result)
     if as_json:
-        content = {
-            "file": file.name,
-            "n_atoms": len(trajectory.symbols),
-            "n_frames": len(positions),
-            "length_ps": float(times[-1] - times[0]),
-            "temperature_K": temperature,
-            "volume_A3": trajectory.volume_angstrom3,
-            "charges": charges,
-            "reference_frame": frame,
-            **result.record,
-        }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     _show(result, len(positions), float(times[-1] - times[0]), frame)
@@ -136,6 +142,26 @@ def _show(result: PointResult, n_frames: int, length_ps: float, frame: str) -> N
         note = record["haven_convention"]
         rows.append(("Haven ratio", f"{value:.3g}", f"{error:.2g}", "", note))
     print_table(("quantity", "value", "standard error", "unit", "note"), rows)
+
+
+def _write_html(path: Path, content: dict[str, Any], result: PointResult) -> None:
+    from ..report.collect_transport import transport_of
+    from ..report.html import write_analysis
+    from ..science.transport import ESTIMATOR_VERSION
+
+    name = f"run_{round(content['temperature_K'])}K"
+    point = {**content, "structure": "run", "n_trajectories": 1}
+    transport = transport_of(
+        {**content, "points": [point], "estimator_version": ESTIMATOR_VERSION},
+        {f"{name}_{key}": curve for key, curve in result.curves.items()},
+        n_trajectories=1,
+    )
+    sentence = (
+        f"{content['n_frames']} frames, {content['length_ps']:.6g} ps, {content['n_atoms']} atoms "
+        f"at {content['temperature_K']:g} K; {content['reference_frame']} reference frame, "
+        f"estimator version {ESTIMATOR_VERSION}"
+    )
+    write_analysis(path, content["file"], sentence, transport)
 
 
 def _cells(record: dict[str, Any], key: str, style: str) -> tuple[str, str]:

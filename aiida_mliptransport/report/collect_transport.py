@@ -34,20 +34,41 @@ def read_transport(root: Root) -> Transport | None:
     )
     if observables is None and curves is None:
         return None
-    content = observables or {}
+    trajectories = in_namespace(given, "transport__trajectories")
+    trajectories = trajectories or in_namespace(given, "trajectories")
+    return transport_of(observables or {}, _arrays(curves), len(trajectories))
+
+
+def transport_of(
+    content: Mapping[str, Any], arrays: Mapping[str, FloatArray], n_trajectories: int
+) -> Transport:
+    """Return what the observables of an analysis and its curves tell.
+
+    Parameters
+    ----------
+    content
+        As in the output ``observables`` of the transport WorkChain.
+    arrays
+        As in its output ``curves``.
+    """
     points = tuple(_point(entry) for entry in content.get("points", []))
     return Transport(
         points=tuple(sorted(points, key=lambda p: (p.structure, p.temperature))),
         arrhenius=_arrhenius(content, points),
-        msd=_msd_curves(curves, points) if curves is not None else (),
+        msd=_msd_curves(arrays, points),
         checks=read_checks(content.get("checks")),
         charges={str(k): float(v) for k, v in (content.get("charges") or {}).items()},
         reference_frame=str(content.get("reference_frame") or ""),
         estimator_version=str(content.get("estimator_version") or ""),
-        n_trajectories=len(
-            in_namespace(given, "transport__trajectories") or in_namespace(given, "trajectories")
-        ),
+        n_trajectories=n_trajectories,
     )
+
+
+def _arrays(node: orm.ArrayData | None) -> dict[str, FloatArray]:
+    if node is None:
+        return {}
+    names = [name for name in node.get_arraynames() if "_time_ps" in name or "_msd_" in name]
+    return {name: node.get_array(name) for name in names}
 
 
 def _created(called: Mapping[str, orm.ProcessNode], kind: type[orm.Data]) -> list[orm.Data]:
@@ -187,9 +208,10 @@ def _covariance(value: Any) -> FloatArray | None:
     return matrix if matrix is not None and matrix.shape == (2, 2) else None
 
 
-def _msd_curves(node: orm.ArrayData, points: tuple[Point, ...]) -> tuple[MsdCurve, ...]:
+def _msd_curves(
+    arrays: Mapping[str, FloatArray], points: tuple[Point, ...]
+) -> tuple[MsdCurve, ...]:
     """Return the MSD of every element and of the charge, in the order of the points."""
-    names = set(node.get_arraynames())
     curves = []
     for point in points:
         run = _NOT_IN_ARRAY_NAME.sub("_", f"{point.structure}_{round(point.temperature)}K")
@@ -198,8 +220,8 @@ def _msd_curves(node: orm.ArrayData, points: tuple[Point, ...]) -> tuple[MsdCurv
             windows[CHARGE] = point.conductivity.fit_window_ps
         for element, window in windows.items():
             time = f"{run}_{CHARGE}_time_ps" if element == CHARGE else f"{run}_time_ps"
-            if {time, f"{run}_msd_{element}"} <= names:
-                x, y = node.get_array(time), node.get_array(f"{run}_msd_{element}")
+            if time in arrays and f"{run}_msd_{element}" in arrays:
+                x, y = arrays[time], arrays[f"{run}_msd_{element}"]
                 if x.shape == y.shape:
                     curves.append(
                         MsdCurve(point.structure, point.temperature, element, x, y, window)

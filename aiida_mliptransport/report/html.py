@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiida import orm
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from .cards import cards
 from .collect import collect
-from .model import Report
-from .sections import sections
+from .model import Report, Transport
+from .sections import point_sections, sections
 from .verdict import verdict
 
 
@@ -39,16 +39,37 @@ def write_report(node: orm.Node, path: str | Path) -> Path:
 
 def render(report: Report) -> str:
     """Return the HTML; the same report always gives the same text."""
-    environment = Environment(
-        loader=PackageLoader("aiida_mliptransport.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return _template("report.html.j2").render(
         report=report,
         verdict=verdict(report),
         cards=cards(report),
         sections=sections(report),
     )
+
+
+def write_analysis(path: str | Path, title: str, sentence: str, transport: Transport) -> None:
+    """Write the analysis of a trajectory file as one HTML file.
+
+    Parameters
+    ----------
+    path
+        HTML file.
+    title, sentence
+        What was analysed, in a heading and a line below it.
+    transport
+        From :func:`~aiida_mliptransport.report.collect_transport.transport_of`.
+    """
+    text = _template("analysis.html.j2").render(
+        title=title, sentence=sentence, sections=point_sections(transport)
+    )
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _template(name: str) -> Template:
+    return Environment(
+        loader=PackageLoader("aiida_mliptransport.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)

@@ -37,7 +37,7 @@ class Section:
 
 def sections(report: Report) -> tuple[Section, ...]:
     """Return every section of a report, in order."""
-    found = [Section("numbers", "Numbers", tuple(_numbers(report)))]
+    found = [Section("numbers", "Numbers", tuple(_numbers(report.transport)))]
     found.append(
         Section(
             "checks",
@@ -72,8 +72,12 @@ def _table(table: Table | None, caption: str, missing: str) -> Block:
     return Block(text=caption, table=table)
 
 
-def _numbers(report: Report) -> list[Block]:
-    transport = report.transport
+def point_sections(transport: Transport) -> tuple[Section, ...]:
+    """Return the sections of one temperature: numbers and mean square displacements."""
+    return Section("numbers", "Numbers", tuple(_numbers(transport))), _msd(transport)
+
+
+def _numbers(transport: Transport | None) -> list[Block]:
     if transport is None or not transport.points:
         return [Block(text="There are no transport observables in this node.", missing=True)]
     blocks = [
@@ -194,19 +198,7 @@ def _transport(report: Report) -> list[Section]:
     transport = report.transport
     series = [] if transport is None else figures_transport.arrhenius_series(transport)
     return [
-        Section(
-            "msd",
-            "Mean square displacement",
-            (
-                _figure(
-                    None if transport is None else figures_transport.msd(transport.msd),
-                    "Both axes are logarithmic: diffusion is parallel to the dashed line. The "
-                    "broad part of each curve is the window of the fit. Charge: squared "
-                    "displacement of Σ z r over the number of ions, whose slope gives σ.",
-                    "There is no mean square displacement in this node.",
-                ),
-            ),
-        ),
+        _msd(transport),
         Section(
             "arrhenius",
             "Temperature dependence",
@@ -226,6 +218,22 @@ def _transport(report: Report) -> list[Section]:
             ),
         ),
     ]
+
+
+def _msd(transport: Transport | None) -> Section:
+    return Section(
+        "msd",
+        "Mean square displacement",
+        (
+            _figure(
+                None if transport is None else figures_transport.msd(transport.msd),
+                "Both axes are logarithmic: diffusion is parallel to the dashed line. The "
+                "broad part of each curve is the window of the fit. Charge: squared "
+                "displacement of Σ z r over the number of ions, whose slope gives σ.",
+                "There is no mean square displacement in this node.",
+            ),
+        ),
+    )
 
 
 def _account(report: Report) -> list[Section]:

@@ -59,6 +59,20 @@ def test_a_table_and_a_plot_are_for_people(walk_file, tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_page_shows_numbers_and_curves_and_needs_no_network(walk_file, tmp_path):
+    page = tmp_path / "analysis.html"
+    done = run(
+        walk_file, "--interval", INTERVAL, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
+        "--frame", "laboratory", "--html", page,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>walk.xyz</h1>" in text
+    assert "Haven ratio" in text
+    assert text.count("<svg") == 1
+    assert 'src="http' not in text
+
+
 def test_a_short_trajectory_is_not_resolved_and_says_so(walk_file):
     done = run(
         walk_file, "--interval", INTERVAL, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
