@@ -79,8 +79,7 @@ def time_msd(n_atoms: int, n_frames: int, rounds: int) -> dict[str, float]:
         "Onsager terms of 4 species": lambda: msd_collective(species_sums(positions, species)[1]),
         "bare forward FFT": lambda: bare_transform(series),
     }
-    times = best_times(candidates, rounds)
-    times |= best_times(msd_peers(positions), min(rounds, 3))
+    times = best_times(candidates | msd_peers(positions), rounds)
     show(f"MSD of {n_atoms} atoms, {n_frames} frames", times, ours)
     print(f"  extra memory of msd_self: {extra / positions.nbytes:.2f} of the input")
     figures = {

@@ -11,6 +11,8 @@ from scipy import stats
 from aiida_mliptransport.science.transport.arrhenius import ArrheniusFit
 from aiida_mliptransport.science.transport.committee import JointEstimate, join_members
 
+#: Error of a transference number below which it is exact, but for rounding.
+_EXACT = 1e-6
 #: Member to its record.
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -35,9 +37,13 @@ def join_conductivity(records: Records) -> dict[str, Any]:
             member: {"t": r["transference"][name], "error": r["transference_error"][name]}
             for member, r in records.items()
         }
-        estimate = _estimate(rows, "t", "error", logarithmic=False)
-        if estimate is not None:
-            numbers[name], errors[name] = estimate.value, estimate.standard_error
+        # Two species in the barycentric frame: the masses fix t, and no error is left to join.
+        exact = all(row["error"] < _EXACT for row in rows.values())
+        estimate = None if exact else _estimate(rows, "t", "error", logarithmic=False)
+        numbers[name] = (
+            estimate.value if estimate else float(np.mean([r["t"] for r in rows.values()]))
+        )
+        errors[name] = estimate.standard_error if estimate else 0.0
     return {
         **joined,
         "transference": numbers,

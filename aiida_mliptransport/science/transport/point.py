@@ -89,8 +89,11 @@ class PointResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _System:
-    """What all estimators of a point need."""
+class System:
+    """What all estimators of a point need: atoms (masses in u), charges (e), V (Å³), T (K), frame.
+
+    Raises ValueError if an element has no charge.
+    """
 
     symbols: tuple[str, ...]
     masses: FloatArray
@@ -98,6 +101,13 @@ class _System:
     volume_angstrom3: float
     temperature_K: float
     frame: ReferenceFrame
+
+    def __post_init__(self) -> None:
+        missing = [name for name in self.names if name not in self.charges]
+        if missing:
+            raise ValueError(
+                f"charges {self.charges} lack {missing}; charges are never guessed, give them"
+            )
 
     @property
     def names(self) -> list[str]:
@@ -157,36 +167,62 @@ def analyse_point(
     ValueError
         If an element has no charge, or arrays do not fit.
     """
-    missing = [name for name in species_in_order(symbols) if name not in charges]
-    if missing:
-        raise ValueError(
-            f"charges {dict(charges)} lack {missing}; charges are never guessed, give them"
-        )
-    system = _System(
+    system = System(
         tuple(symbols),
         np.asarray(masses, dtype=float),
-        {name: float(charges[name]) for name in species_in_order(symbols)},
+        dict(charges),
         volume_angstrom3,
         temperature_K,
         frame,
     )
-    diffusion, curves = _self_diffusion(runs, system)
-    sigma, charge_curves = _conductivity(runs, system, diffusion)
+    still = [remove_drift(run.positions, symbols, frame, masses) for run in runs]
+    labels = np.array(symbols)
+    own = {name: [run[:, labels == name] for run in still] for name in sorted(system.names)}
+    sums = [
+        species_sums_in_frame(
+            run.centres * system.weights, system.names, system.counts, frame, system.species_masses
+        )
+        for run in runs
+    ]
+    result = estimate_point(own, runs[0].dt_ps, sums, runs[0].centres_dt_ps, system)
+    velocities = [run.centre_velocities for run in runs if run.centre_velocities is not None]
+    if len(velocities) == len(runs):
+        integral = _green_kubo(velocities, runs[0].centres_dt_ps, system)
+        result.record["green_kubo"] = green_kubo_record(integral)
+        if integral.curve is not None:
+            kept = _log_spaced(len(integral.curve.times_ps) - 1)
+            result.curves["green_kubo_time_ps"] = integral.curve.times_ps[kept]
+            result.curves["green_kubo_integral"] = integral.curve.integral_mS_cm[kept]
+            result.curves["green_kubo_error"] = integral.curve.standard_error_mS_cm[kept]
+    return result
+
+
+def estimate_point(
+    displacements: Mapping[str, Sequence[NDArray[np.floating]]],
+    dt_ps: float,
+    sums: Sequence[FloatArray],
+    sums_dt_ps: float,
+    system: System,
+) -> PointResult:
+    """Return the estimates from displacements that are in the reference frame already.
+
+    Parameters
+    ----------
+    displacements
+        Element to its runs (n, N_element, 3), Å; memory maps are read a few atoms at a time.
+    dt_ps, sums_dt_ps
+        Time between two frames, and between two sums.
+    sums
+        Displacements summed over each species, in the order of ``system.names`` (m, S, 3), Å, of
+        each run.
+    """
+    diffusion, curves = _self_diffusion(displacements, dt_ps)
+    sigma, charge_curves = _conductivity(sums, sums_dt_ps, system, diffusion)
     record = {
         "diffusion": {element: diffusion_record(d) for element, d in diffusion.items()},
         "conductivity": conductivity_record(sigma, diffusion, system.charges, system.counts),
     }
-    curves |= charge_curves
-    velocities = [run.centre_velocities for run in runs if run.centre_velocities is not None]
-    if len(velocities) == len(runs):
-        integral = _green_kubo(velocities, runs[0].centres_dt_ps, system)
-        record["green_kubo"] = green_kubo_record(integral)
-        if integral.curve is not None:
-            kept = _log_spaced(len(integral.curve.times_ps) - 1)
-            curves["green_kubo_time_ps"] = integral.curve.times_ps[kept]
-            curves["green_kubo_integral"] = integral.curve.integral_mS_cm[kept]
-            curves["green_kubo_error"] = integral.curve.standard_error_mS_cm[kept]
-    return PointResult(diffusion, sigma, record, curves)
+    return PointResult(diffusion, sigma, record, curves | charge_curves)
 
 
 def spacing(times_ps: FloatArray) -> float:
@@ -197,49 +233,43 @@ def spacing(times_ps: FloatArray) -> float:
     return float(steps.mean())
 
 
-def _equal(series: Sequence[FloatArray]) -> list[FloatArray]:
+def _equal(series: Sequence[NDArray[np.floating]]) -> list[NDArray[np.floating]]:
     """Cut series to the shortest, so that their MSDs can be averaged for a plot."""
     length = min(len(s) for s in series)
     return [s[:length] for s in series]
 
 
 def _self_diffusion(
-    runs: Sequence[Run], system: _System
+    displacements: Mapping[str, Sequence[NDArray[np.floating]]], dt_ps: float
 ) -> tuple[dict[str, DiffusionEstimate], dict[str, FloatArray]]:
     """Return D of each element and the MSDs."""
-    still = [remove_drift(r.positions, system.symbols, system.frame, system.masses) for r in runs]
     diffusion: dict[str, DiffusionEstimate] = {}
     curves: dict[str, FloatArray] = {}
-    for element in sorted(system.names):
-        members = np.flatnonzero(np.array(system.symbols) == element)
-        own = [positions[:, members] for positions in still]
-        diffusion[element] = estimate_diffusion(own, runs[0].dt_ps)
-        msd = np.mean([msd_self(run).sum(axis=-1) for run in _equal(own)], axis=0)
+    for element, runs in displacements.items():
+        diffusion[element] = estimate_diffusion(list(runs), dt_ps)
+        msd = np.mean([msd_self(run).sum(axis=-1) for run in _equal(runs)], axis=0)
         lag, thinned = _thinned(msd)
-        curves["time_ps"] = lag * runs[0].dt_ps
+        curves["time_ps"] = lag * dt_ps
         curves[f"msd_{element}"] = thinned
     return diffusion, curves
 
 
 def _conductivity(
-    runs: Sequence[Run], system: _System, diffusion: Mapping[str, DiffusionEstimate]
+    sums: Sequence[FloatArray],
+    dt_ps: float,
+    system: System,
+    diffusion: Mapping[str, DiffusionEstimate],
 ) -> tuple[ConductivityEstimate, dict[str, FloatArray]]:
     """Return σ by Einstein's relation and the collective MSD of the charge."""
-    names, counts, weights = system.names, system.counts, system.weights
-    sums = [
-        species_sums_in_frame(
-            run.centres * weights, names, counts, system.frame, system.species_masses
-        )
-        for run in runs
-    ]
+    names = system.names
     sigma = estimate_conductivity(
         sums,
         names,
-        system.charges,
-        counts,
+        {name: system.charges[name] for name in names},
+        system.counts,
         system.volume_angstrom3,
         system.temperature_K,
-        runs[0].centres_dt_ps,
+        dt_ps,
         system.frame,
         diffusion,
     )
@@ -249,13 +279,13 @@ def _conductivity(
     )
     lag, thinned = _thinned(collective)
     return sigma, {
-        "charge_time_ps": lag * runs[0].centres_dt_ps,
+        "charge_time_ps": lag * dt_ps,
         "msd_charge": thinned / len(system.symbols),
     }
 
 
 def _green_kubo(
-    velocities: Sequence[FloatArray], dt_ps: float, system: _System
+    velocities: Sequence[FloatArray], dt_ps: float, system: System
 ) -> GreenKuboEstimate:
     """Return σ from the currents of the species."""
     currents = [
@@ -267,7 +297,7 @@ def _green_kubo(
     return estimate_green_kubo(
         currents,
         system.names,
-        system.charges,
+        {name: system.charges[name] for name in system.names},
         system.counts,
         system.volume_angstrom3,
         system.temperature_K,

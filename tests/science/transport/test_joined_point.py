@@ -83,6 +83,14 @@ def test_conductivity_joins_haven_ratio_and_transference_too() -> None:
     assert joined["haven_convention"] == "NE over collective"
 
 
+def test_transference_numbers_that_the_masses_fix_stay_exact() -> None:
+    exact = {**conductivity(100.0, 0.8, 0.836), "transference_error": {"Li": 0.0, "Cl": 3e-9}}
+    for members in ({"a": exact}, {"a": exact, "b": exact}):
+        joined = join_conductivity(members)
+        assert joined["transference"] == pytest.approx({"Li": 0.836, "Cl": 0.164})
+        assert joined["transference_error"] == {"Li": 0.0, "Cl": 0.0}
+
+
 def test_lines_of_members_join_with_the_spread_of_their_energies() -> None:
     temperatures = np.array([500.0, 600.0, 800.0])
     fits = {}
