@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ from .common import print_table
 
 if TYPE_CHECKING:
     from ..science.transport.point import PointResult
+
+#: LAMMPS dumps above this size are read as a stream: in memory they take three times as much.
+STREAM_BYTES = 10**9
 
 _PAIR = "expected pairs such as Li=1,Cl=-1"
 
@@ -54,6 +59,12 @@ def _charges(ctx: click.Context, param: click.Parameter, value: str) -> dict[str
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report of one page."
 )
+@click.option(
+    "--scratch",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder for what a LAMMPS dump above 1 GB, which is not read into memory, leaves on disk "
+    "during the analysis.",
+)
 def analyse(
     file: Path,
     charges: dict[str, float],
@@ -67,6 +78,7 @@ def analyse(
     as_json: bool,
     plot: Path | None,
     html: Path | None,
+    scratch: Path | None,
 ) -> None:
     """Analyse a trajectory FILE: D of each element, σ, Haven ratio, with error bars.
 
@@ -77,44 +89,29 @@ def analyse(
       aiida-mliptransport analyse XDATCAR --interval 0.02 --temperature 600 \\
           --charges Li=1,P=5,S=-2 --frame framework:P+S --html analysis.html --json
     """
-    from ..science.trajectory_files import read_trajectory
-    from ..science.transport.point import Run, analyse_point, centres_of_species
-    from ..science.transport.reference import parse_reference_frame
-
     if temperature <= 0:
         raise click.BadParameter(f"{temperature} K, expected a positive temperature in K")
-    trajectory = read_trajectory(
-        file, interval, timestep, elements.split(",") if elements else None, fmt
-    )
-    positions, times = trajectory.positions[skip:], trajectory.times_ps[skip:]
-    if len(positions) < 2:
-        raise click.BadParameter(
-            f"--skip {skip} leaves {len(positions)} of {len(trajectory.positions)} frames, "
-            "expected two or more"
-        )
-    dt = float(times[1] - times[0])
-    centres = centres_of_species(positions, trajectory.symbols)
+    symbols = elements.split(",") if elements else None
+    timing = {"interval_ps": interval, "timestep_fs": timestep, "elements": symbols}
     try:
-        result = analyse_point(
-            [Run(positions, dt, centres, dt)],
-            trajectory.symbols,
-            trajectory.masses,
-            trajectory.volume_angstrom3,
-            temperature,
-            charges,
-            parse_reference_frame(frame),
-        )
+        if _is_large_dump(file, fmt):
+            if skip:
+                raise click.BadParameter(
+                    f"--skip {skip}: a dump above {STREAM_BYTES / 1e9:g} GB is read as a stream, "
+                    "from its first frame on; write a dump without them"
+                )
+            result, facts = _from_stream(file, timing, temperature, charges, frame, scratch)
+        else:
+            result, facts = _from_memory(file, {**timing, "fmt": fmt}, temperature, charges,
+                                         frame, skip)  # fmt: skip
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if plot is not None:
         _draw(result, plot)
     content = {
         "file": file.name,
-        "n_atoms": len(trajectory.symbols),
-        "n_frames": len(positions),
-        "length_ps": float(times[-1] - times[0]),
+        **facts,
         "temperature_K": temperature,
-        "volume_A3": trajectory.volume_angstrom3,
         "charges": charges,
         "reference_frame": frame,
         **result.record,
@@ -124,7 +121,82 @@ def analyse(
     if as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    _show(result, len(positions), float(times[-1] - times[0]), frame)
+    _show(result, facts["n_frames"], facts["length_ps"], frame)
+
+
+def _is_large_dump(file: Path, fmt: str | None) -> bool:
+    from ..science.lammps_dump import is_dump
+
+    return file.stat().st_size > STREAM_BYTES and (fmt == "lammps-dump" or is_dump(file))
+
+
+def _from_stream(
+    file: Path,
+    timing: dict[str, Any],
+    temperature: float,
+    charges: dict[str, float],
+    frame: str,
+    scratch: Path | None,
+) -> tuple[PointResult, dict[str, Any]]:
+    from ..science.trajectory_stream import stream_dump
+    from ..science.transport.reference import parse_reference_frame
+    from ..science.transport.streamed import analyse_stream
+
+    with click.progressbar(
+        length=file.stat().st_size, label=f"reading {file.name}", file=sys.stderr
+    ) as bar:
+
+        def show(done: int, _: int) -> None:
+            bar.update(done - bar.pos)
+
+        reference = parse_reference_frame(frame)
+        with stream_dump(file, reference, scratch=scratch, progress=show, **timing) as trajectory:
+            result = analyse_stream(trajectory, charges, temperature)
+            return result, _facts(
+                trajectory.symbols, trajectory.times_ps, trajectory.volume_angstrom3
+            )
+
+
+def _from_memory(
+    file: Path,
+    reading: dict[str, Any],
+    temperature: float,
+    charges: dict[str, float],
+    frame: str,
+    skip: int,
+) -> tuple[PointResult, dict[str, Any]]:
+    from ..science.trajectory_files import read_trajectory
+    from ..science.transport.point import Run, analyse_point, centres_of_species
+    from ..science.transport.reference import parse_reference_frame
+
+    trajectory = read_trajectory(file, **reading)
+    positions, times = trajectory.positions[skip:], trajectory.times_ps[skip:]
+    if len(positions) < 2:
+        raise click.BadParameter(
+            f"--skip {skip} leaves {len(positions)} of {len(trajectory.positions)} frames, "
+            "expected two or more"
+        )
+    dt = float(times[1] - times[0])
+    centres = centres_of_species(positions, trajectory.symbols)
+    result = analyse_point(
+        [Run(positions, dt, centres, dt)],
+        trajectory.symbols,
+        trajectory.masses,
+        trajectory.volume_angstrom3,
+        temperature,
+        charges,
+        parse_reference_frame(frame),
+    )
+    return result, _facts(trajectory.symbols, times, trajectory.volume_angstrom3)
+
+
+def _facts(symbols: Sequence[str], times: Any, volume: float) -> dict[str, Any]:
+    return {
+        "n_atoms": len(symbols),
+        "n_frames": len(times),
+        "length_ps": float(times[-1] - times[0]),
+        "volume_A3": volume,
+    }
 
 
 def _show(result: PointResult, n_frames: int, length_ps: float, frame: str) -> None:

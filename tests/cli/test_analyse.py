@@ -101,3 +101,32 @@ def test_a_missing_interval_is_asked_for(walk_file):
     done = run(walk_file, "--temperature", 1000, "--charges", "Li=1,Cl=-1")
     assert done.exit_code != 0
     assert "give interval_ps" in done.output
+
+
+def test_a_large_dump_is_streamed_and_gives_the_same_numbers(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    positions = rng.normal(0, STEP, (400, 4, 3)).cumsum(axis=0)
+    path = tmp_path / "dump.lammpstrj"
+    with path.open("w") as handle:
+        for frame, at in enumerate(positions):
+            handle.write(f"ITEM: TIMESTEP\n{frame}\nITEM: NUMBER OF ATOMS\n4\n")
+            handle.write("ITEM: BOX BOUNDS pp pp pp\n" + "0 12\n" * 3)
+            handle.write("ITEM: ATOMS id element xu yu zu\n")
+            for i, (x, y, z) in enumerate(at):
+                handle.write(f"{i + 1} {('Li', 'Cl')[i % 2]} {x:.6f} {y:.6f} {z:.6f}\n")
+    given = (
+        path, "--timestep", 100, "--temperature", 1000, "--charges", "Li=1,Cl=-1",
+        "--frame", "laboratory", "--json",
+    )  # fmt: skip
+    in_memory = json.loads(run(*given).stdout)
+    monkeypatch.setattr("aiida_mliptransport.cli.analyse.STREAM_BYTES", 1000)
+    done = run(*given, "--scratch", tmp_path)
+    assert done.exit_code == 0, done.output
+    streamed = json.loads(done.stdout)
+    assert streamed["n_frames"] == in_memory["n_frames"] == 400
+    for element in ("Li", "Cl"):
+        one, other = (c["diffusion"][element]["D_cm2_s"] for c in (in_memory, streamed))
+        assert one == pytest.approx(other, rel=1e-5)
+    refused = run(*given, "--skip", 10)
+    assert refused.exit_code != 0
+    assert "--skip 10" in refused.output
