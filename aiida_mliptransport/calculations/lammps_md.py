@@ -212,6 +212,11 @@ class LammpsMDCalculation(LammpsRawCalculation):
         return calcinfo
 
 
+def ran_out_of_time(run: orm.CalcJobNode) -> bool:
+    """Whether a run ended for wall clock time, with what it made so far."""
+    return bool(run.exit_status == LammpsMDCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status)
+
+
 def run_files(potentials: Mapping[str, PotentialData]) -> list[tuple[PotentialData, str, str]]:
     """Return (node, name in the node, name in the run directory) of the files that MD needs.
 

@@ -10,7 +10,7 @@ from aiida.engine import ProcessBuilder, while_
 
 from ...calculations.functions.trajectories import last_structure, structure_at_mean_cell
 from ...calculations.functions.transport import analyse_transport
-from ...calculations.lammps_md import LammpsMDCalculation
+from ...calculations.lammps_md import LammpsMDCalculation, ran_out_of_time
 from ...calculations.run_names import RunName, point_name
 from ...science.transport import ESTIMATOR_VERSION
 from ..naming import derived_seed
@@ -181,10 +181,9 @@ class TransportWorkChain(FanOutWorkChain):
         super().inspect_wave()
         for label in self.ctx.wave:
             run = self.child(label)
-            out_of_time = LammpsMDCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status
             if label not in self.ctx.get("segments", {}) and "_segment" not in label:
                 continue
-            if run is None or run.exit_status != out_of_time or "restart" not in run.outputs:
+            if run is None or not ran_out_of_time(run) or "restart" not in run.outputs:
                 continue
             asked = self.ctx.jobs[label]["parameters"]["steps"]
             done = run.outputs.results["last_step"] - self._first_step(label)
@@ -307,6 +306,5 @@ class TransportWorkChain(FanOutWorkChain):
     @staticmethod
     def _is_usable(run: orm.ProcessNode | None) -> bool:
         """Whether a run has a whole trajectory, be it cut short by the wall clock."""
-        out_of_time = LammpsMDCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status
-        ended = run is not None and (run.is_finished_ok or run.exit_status == out_of_time)
+        ended = run is not None and (run.is_finished_ok or ran_out_of_time(run))
         return bool(ended and "trajectory" in run.outputs)
