@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -124,6 +124,41 @@ def speciate(bonds: Iterable[IntArray], elements: Sequence[str], dt_ps: float) -
         raise ValueError(msg)
     lives += [Life(item, start, frame + 1, start > 0, False) for item, start in alive.items()]
     return Speciation(symbols, frame + 1, dt_ps, tuple(lives), tuple(reactions))
+
+
+def side_by_side(speciations: Sequence[Speciation]) -> Speciation:
+    """Several runs of the same atoms as one of more atoms, for statistics over all of them.
+
+    Atom i of run k becomes atom k · n_atoms + i. Raises ValueError for runs of different atoms,
+    lengths or times between frames.
+    """
+    first = speciations[0]
+    known = (first.elements, first.n_frames, first.dt_ps)
+    lives: list[Life] = []
+    reactions: list[Reaction] = []
+    for number, each in enumerate(speciations):
+        if (each.elements, each.n_frames, each.dt_ps) != known:
+            msg = f"run {number} has other atoms, frames or times than run 0: give equal runs"
+            raise ValueError(msg)
+        offset = number * len(first.elements)
+        lives += [replace(life, molecule=_moved(life.molecule, offset)) for life in each.lives]
+        reactions += [
+            Reaction(
+                item.frame,
+                tuple(_moved(molecule, offset) for molecule in item.reactants),
+                tuple(_moved(molecule, offset) for molecule in item.products),
+                tuple((i + offset, j + offset) for i, j in item.bonds),
+            )
+            for item in each.reactions
+        ]
+    # Statistics read reactions in the order of time.
+    reactions.sort(key=lambda item: item.frame)
+    elements = first.elements * len(speciations)
+    return Speciation(elements, first.n_frames, first.dt_ps, tuple(lives), tuple(reactions))
+
+
+def _moved(molecule: Molecule, offset: int) -> Molecule:
+    return Molecule(molecule.formula, tuple(atom + offset for atom in molecule.atoms))
 
 
 def _components(pairs: IntArray, n_atoms: int) -> IntArray:
