@@ -79,6 +79,12 @@ class JoinedTrajectory:
             return self.first.positions(frames=slice(None, None, stride))
         return np.concatenate([segment.positions() for segment in self.segments])[::stride]
 
+    def velocities(self) -> FloatArray | None:
+        """Return velocities (n, N, 3) of all frames, Å/ps, or None if a segment has none."""
+        if not all(segment.base.attributes.get("has_velocities") for segment in self.segments):
+            return None
+        return np.concatenate([segment.velocities() for segment in self.segments])
+
     def thermo(self, name: str) -> FloatArray | None:
         """Return one thermodynamic series, or None if a segment lacks it."""
         if any(name not in segment.thermo for segment in self.segments):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -134,8 +136,18 @@ def test_without_an_extension_every_run_has_one_segment(builder):
 
 @pytest.mark.lammps
 def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder, tmp_path):
+    mechanism = {
+        "hops": {"Li": {"core_radius_A": 0.7}},
+        "molecules": {"bonds": {"Cl-Li": [2.8, 3.6]}, "central": "Li"},
+        "vibrations": {"resolution_THz": 15.0},
+    }
     results, node = run_get_node(
-        builder(n_members=2, drivers=2, parameters={"equilibration_steps": 0})
+        builder(
+            n_members=2,
+            drivers=2,
+            parameters={"equilibration_steps": 0, "store_velocities": True},
+            mechanism=mechanism,
+        )
     )
     assert node.is_finished_ok, node.exit_message
     assert sorted(results["trajectories"]) == [
@@ -169,8 +181,39 @@ def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder, 
     assert row["D_Li_cm2_s"] == point["diffusion"]["Li"]["D_cm2_s"]
     with pytest.raises(ValueError, match=r"resolved at \d of 1 temperatures"):
         node.tools.at("D_Li", 300.0)
+    _check_mechanism(results)
     node.tools.plot_msd(tmp_path / "msd.png")
     assert (tmp_path / "msd.png").stat().st_size > 10_000
+
+
+def _check_mechanism(results):
+    """0.4 ps of a crystal that melts resolve no rate; what there is must be there all the same."""
+    (point,) = results["mechanism"]["points"]
+    assert sorted(point["members"]) == ["member_0", "member_1"]
+    rate = point["rows"]["hop_rate_Li"]
+    assert rate["unit"] == "1/ps"
+    assert rate["resolved"] or "member_0" in rate["reason"]
+    record = point["members"]["member_1"]
+    assert "rate" in record["hops"]["Li"] or "broad site" in record["hops"]["Li"]["reason"]
+    assert record["n_frames"] == 41
+    assert sum(s["number"] for s in record["molecules"]["species"].values()) > 0
+    # The vibrations of 8 atoms in both members.
+    assert record["vibrations"]["n_modes"] == 21
+    names = results["mechanism_curves"].get_arraynames()
+    assert {"licl_1500K_vdos_Li", "licl_1500K_member1_vdos_total"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "message"),
+    [
+        ({"hops": {"Na": {"core_radius_A": 1.0}}}, "mechanism names ['Na']"),
+        ({"hops": {"Li": {"core_radius_A": -1.0}}}, "mechanism: hops.Li.core_radius_A is -1.0"),
+        ({"vibrations": {"resolution_THz": 1.0}}, "set parameters.store_velocities to true"),
+    ],
+)
+def test_a_mechanism_that_cannot_be_found_is_refused(builder, mechanism, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        run_get_node(builder(mechanism=mechanism))
 
 
 @pytest.mark.lammps

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from aiida.engine import calcfunction
 from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
 from ...science.transport.arrhenius import ArrheniusFit, ArrheniusQuantity, fit_arrhenius
-from ...science.transport.equilibration import check_equilibration
 from ...science.transport.joined_point import (
     join_conductivity,
     join_diffusion,
@@ -31,15 +29,10 @@ from ...science.transport.point import (
 from ...science.transport.rdf import partial_rdfs
 from ...science.transport.records import coordination_record
 from ...science.transport.reference import ReferenceFrame, parse_reference_frame
-from ..run_names import RunName
+from .production_runs import PointRuns, array_name, check_start, group_runs, mean_volume
 
 #: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
 MAX_RDF_FRAMES = 400
-#: The member that drives where the names of the runs name none.
-FIRST_MEMBER = "member_0"
-
-#: Runs of one point: member to its runs, each run joined in time.
-PointRuns = dict[str, list[JoinedTrajectory]]
 
 
 @calcfunction
@@ -80,7 +73,7 @@ def analyse_transport(
     charge = {str(name): float(value) for name, value in charges.get_dict().items()}
     curves = orm.ArrayData()
     points = []
-    for name, members in _groups(trajectories).items():
+    for name, members in group_runs(trajectories).items():
         _check_charges(name, next(iter(members.values()))[0].first, charge)
         points.append(_analyse_point(name, members, charge, frame, settings, curves))
     # Names sort 1000 K before 800 K; a table that people read does not.
@@ -99,23 +92,6 @@ def analyse_transport(
         "arrhenius_by_structure": arrhenius,
     }
     return {"observables": orm.Dict(observables), "curves": curves}
-
-
-def _groups(trajectories: Mapping[str, MDTrajectoryData]) -> dict[str, PointRuns]:
-    """Return the runs of each point by member, their segments joined in time."""
-    segments: dict[RunName, list[MDTrajectoryData]] = {}
-    for name in sorted(map(RunName.parse, trajectories), key=_in_order):
-        segments.setdefault(name.run, []).append(trajectories[str(name)])
-    groups: dict[str, PointRuns] = {}
-    for name, nodes in segments.items():
-        member = FIRST_MEMBER if name.member is None else f"member_{name.member}"
-        runs = groups.setdefault(name.point, {}).setdefault(member, [])
-        runs.append(JoinedTrajectory(nodes))
-    return groups
-
-
-def _in_order(name: RunName) -> tuple[str, int, int, int]:
-    return name.point, name.member or 0, name.replica, name.segment
 
 
 def _check_charges(name: str, node: MDTrajectoryData, charges: dict[str, float]) -> None:
@@ -144,13 +120,13 @@ def _analyse_point(
     results: dict[str, PointResult] = {}
     checks = []
     for member, runs in members.items():
-        starts = [_equilibration(node) for node in runs]
+        starts = [check_start(node) for node in runs]
         checks += [{"member": member, **check} for check in starts]
         results[member] = analyse_point(
             [_run(node, check["start_ps"]) for node, check in zip(runs, starts, strict=True)],
             first.symbols,
             first.masses,
-            _mean_volume(runs),
+            mean_volume(runs),
             temperature,
             charges,
             frame,
@@ -159,7 +135,7 @@ def _analyse_point(
         # The first member's curves are those that are plotted.
         prefix = name if number == 0 else f"{name}_member{number}"
         for key, curve in result.curves.items():
-            curves.set_array(_array_name(f"{prefix}_{key}"), curve)
+            curves.set_array(array_name(f"{prefix}_{key}"), curve)
     return {
         "name": name,
         "structure": name.rsplit("_", 1)[0],
@@ -167,7 +143,7 @@ def _analyse_point(
         "mean_temperature_K": _mean_temperature(nodes),
         "n_atoms": first.n_atoms,
         "counts": dict(Counter(first.symbols)),
-        "volume_A3": _mean_volume(nodes),
+        "volume_A3": mean_volume(nodes),
         "length_ps": sum(n.length_ps for n in nodes),
         "n_members": len(members),
         "n_trajectories": len(nodes),
@@ -196,24 +172,6 @@ def _join(results: Mapping[str, PointResult]) -> dict[str, Any]:
     return {**joined, "members": records}
 
 
-def _equilibration(node: JoinedTrajectory) -> dict[str, Any]:
-    """Return from when the potential energy of a run is stationary, ps from its first frame.
-
-    A run that never is counts as a whole; the point says so.
-    """
-    energy, times = node.thermo("potential_energy_eV"), node.thermo("time_ps")
-    if energy is None or times is None:
-        return {"equilibrated": False, "start_ps": 0.0, "reason": "no potential energies"}
-    check = check_equilibration(energy / len(node.symbols))
-    return {
-        "equilibrated": check.equilibrated,
-        "start_ps": float(times[check.start] - times[0]) if check.equilibrated else 0.0,
-        "energy_drift_eV_atom": check.drift,
-        "energy_drift_error_eV_atom": check.drift_error,
-        "reason": check.reason,
-    }
-
-
 def _run(node: JoinedTrajectory, start_ps: float) -> Run:
     """Return the arrays of a run from a time on, the species in the order of their first atom."""
     times, centres, velocities = node.species_series()
@@ -227,14 +185,6 @@ def _run(node: JoinedTrajectory, start_ps: float) -> Run:
         spacing(times),
         velocities[dense][:, order],
     )
-
-
-def _mean_volume(nodes: Sequence[JoinedTrajectory]) -> float:
-    return float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
-
-
-def _array_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def _mean_temperature(nodes: list[JoinedTrajectory]) -> float | None:
@@ -264,9 +214,9 @@ def _store_rdfs(
     stride = max(1, node.n_frames // MAX_RDF_FRAMES)
     rdfs = partial_rdfs(node.positions(stride), node.symbols, node.cells[::stride], bin_width=width)
     for (first, second), rdf in rdfs.items():
-        curves.set_array(_array_name(f"{name}_rdf_r"), rdf.r)
-        curves.set_array(_array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
-        curves.set_array(_array_name(f"{name}_cn_{first}_{second}"), rdf.running_cn)
+        curves.set_array(array_name(f"{name}_rdf_r"), rdf.r)
+        curves.set_array(array_name(f"{name}_rdf_{first}_{second}"), rdf.g)
+        curves.set_array(array_name(f"{name}_cn_{first}_{second}"), rdf.running_cn)
     return {f"{first}-{second}": coordination_record(rdf) for (first, second), rdf in rdfs.items()}
 
 

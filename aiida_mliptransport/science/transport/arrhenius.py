@@ -12,13 +12,13 @@ from scipy import stats
 from aiida_mliptransport.science.transport.reference import FloatArray
 from aiida_mliptransport.science.units import BOLTZMANN_EV_K
 
-ArrheniusQuantity = Literal["D", "sigma", "sigmaT"]
-_UNITS = {"D": "cm^2/s", "sigma": "mS/cm", "sigmaT": "mS K/cm"}
+ArrheniusQuantity = Literal["D", "sigma", "sigmaT", "rate"]
+_UNITS = {"D": "cm^2/s", "sigma": "mS/cm", "sigmaT": "mS K/cm", "rate": "1/ps"}
 
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """Value of D (cm²/s) or σ (mS/cm) at one temperature, and the error of its logarithm."""
+    """Value of D (cm²/s), σ (mS/cm) or a rate (1/ps) at one temperature, and its ln error."""
 
     temperature_K: float
     value: float
@@ -37,7 +37,7 @@ class Extrapolation:
 
 @dataclass(frozen=True)
 class ArrheniusFit:
-    """ln y = ln A - Ea/(k_B T) for y = D, σ or σT (`quantity`).
+    """ln y = ln A - Ea/(k_B T) for y = D, σ, σT or a rate (`quantity`).
 
     `covariance` is that of (ln A, Ea in eV), absolute. `reduced_chi_square` well above 1 means
     that the points scatter more than their errors, or do not lie on a line; `warning` says so.
@@ -57,7 +57,7 @@ class ArrheniusFit:
     warning: str
 
     def at(self, temperature_K: float) -> Extrapolation:
-        """D (cm²/s) or σ (mS/cm) at a temperature, with the full covariance.
+        """D (cm²/s), σ (mS/cm) or rate (1/ps) at a temperature, with the full covariance.
 
         A fit of σT gives σ back.
         """
@@ -105,7 +105,7 @@ def logarithmic_points(
     standard_errors: ArrayLike,
     quantity: ArrheniusQuantity,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Checked points as 1/(k_B T) in 1/eV, ln y and the error of ln y, for y = D, σ or σT.
+    """Checked points as 1/(k_B T) in 1/eV, ln y and the error of ln y, for y = D, σ, σT or a rate.
 
     Arguments and errors raised are those of `fit_arrhenius`.
     """
@@ -144,13 +144,13 @@ def fit_arrhenius(
     standard_errors: ArrayLike,
     quantity: ArrheniusQuantity,
 ) -> ArrheniusFit:
-    """Weighted fit of ln D, ln σ or ln σT against 1/T.
+    """Weighted fit of ln D, ln σ, ln σT or of the logarithm of a rate against 1/T.
 
-    `values` and `standard_errors` are D in cm²/s for 'D', and σ in mS/cm for 'sigma' and
-    'sigmaT' (multiplied by T here). The error of a logarithm is the relative error, used as
-    absolute sigma: it is not rescaled by the scatter. Raises ValueError for fewer than three
-    distinct temperatures (two give a slope but no check and no error worth the name) and for
-    values or errors that are not positive.
+    `values` and `standard_errors` are D in cm²/s for 'D', σ in mS/cm for 'sigma' and 'sigmaT'
+    (multiplied by T here), and 1/ps for 'rate'. The error of a logarithm is the relative error,
+    used as absolute sigma: it is not rescaled by the scatter. Raises ValueError for fewer than
+    three distinct temperatures (two give a slope but no check and no error worth the name) and
+    for values or errors that are not positive.
     """
     x, y, sigma = logarithmic_points(temperatures_K, values, standard_errors, quantity)
     temperature = np.asarray(temperatures_K, dtype=float)

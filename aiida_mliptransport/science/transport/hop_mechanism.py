@@ -128,7 +128,7 @@ def _sites(positions: FloatArray, cell: FloatArray, settings: HopSettings) -> Si
             positions,
             cell,
             settings.min_separation_A,
-            settings.density_width_A,
+            settings.width_A,
             settings.min_occupancy,
         )
     unit = cell / np.array(given.repeats)[:, None]

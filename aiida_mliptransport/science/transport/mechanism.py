@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,8 @@ def analyse_mechanism(
     """Return what the settings ask for, of independent runs of the same atoms.
 
     Runs are cut to the length of the shortest and counted together, so that rare events add up.
+    A part that the data do not carry (no sites are found, the run is too short for the bandwidth)
+    has ``resolved`` False and a ``reason`` for its record.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ def analyse_mechanism(
     ------
     ValueError
         If the settings name an element that is absent, velocities are asked for that were not
-        stored, runs differ in their time step, or an estimator refuses its input.
+        stored, or runs differ in their time step.
     """
     _check(runs, symbols, settings)
     n_frames = min(len(run.positions) for run in runs)
@@ -100,38 +102,53 @@ def analyse_mechanism(
     curves: Curves = {}
     for element, hop_settings in settings.hops.items():
         own = np.concatenate([run[:, names == element] for run in still], axis=1)
-        hops, hop_curves = describe_hops(own, len(runs), mean_cell, dt, hop_settings)
-        record.setdefault("hops", {})[element] = hops
-        curves |= {f"hops_{element}_{key}": value for key, value in hop_curves.items()}
+        found = _attempt(describe_hops, own, len(runs), mean_cell, dt, hop_settings)
+        record.setdefault("hops", {})[element] = found.record
+        curves |= {f"hops_{element}_{key}": value for key, value in found.curves.items()}
     speciation = None
     if settings.molecules is not None:
-        molecules, molecule_curves, speciation = describe_molecules(
-            still, cells, symbols, masses, charges, temperature_K, dt, settings.molecules
-        )
-        record["molecules"] = molecules
-        curves |= {f"molecules_{key}": value for key, value in molecule_curves.items()}
+        found = _attempt(
+            describe_molecules,
+            still, cells, symbols, masses, charges, temperature_K, dt, settings.molecules,
+        )  # fmt: skip
+        speciation = found.speciation
+        record["molecules"] = found.record
+        curves |= {f"molecules_{key}": value for key, value in found.curves.items()}
     if settings.van_hove is not None:
-        found, van_hove_curves = _van_hove(still, symbols, mean_cell, dt, settings.van_hove)
-        record["non_gaussian"] = found
-        curves |= van_hove_curves
+        found = _attempt(_van_hove, still, symbols, mean_cell, dt, settings.van_hove)
+        record["non_gaussian"] = found.record
+        curves |= found.curves
     if settings.vibrations is not None:
         velocities = [run.velocities[:n_frames] for run in runs if run.velocities is not None]
         groups = _lasting_molecules(speciation, len(symbols))
-        found, vibration_curves = _vibrations(
-            velocities, symbols, masses, dt, settings.vibrations, groups
-        )
-        record["vibrations"] = found
-        curves |= vibration_curves
+        found = _attempt(_vibrations, velocities, symbols, masses, dt, settings.vibrations, groups)
+        record["vibrations"] = found.record
+        curves |= found.curves
     return MechanismResult(record, curves)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    record: Record
+    curves: Curves
+    speciation: Speciation | None = None
+
+
+def _attempt(describe: Callable[..., tuple[Any, ...]], *arguments: Any) -> _Part:
+    """Return one part, or why the data do not carry it: the others are not lost for that."""
+    try:
+        return _Part(*describe(*arguments))
+    except ValueError as error:
+        return _Part({"resolved": False, "reason": str(error)}, {})
 
 
 def _check(
     runs: Sequence[MechanismRun], symbols: Sequence[str], settings: MechanismSettings
 ) -> None:
-    absent = sorted(set(settings.hops) - set(symbols))
+    absent = sorted(settings.elements - set(symbols))
     if absent:
         raise ValueError(
-            f"hops are asked for of {absent}, but the elements are {sorted(set(symbols))}"
+            f"the mechanism is asked for {absent}, but the elements are {sorted(set(symbols))}"
         )
     if any(abs(run.dt_ps / runs[0].dt_ps - 1.0) > 1e-6 for run in runs):
         steps = sorted({run.dt_ps for run in runs})

@@ -51,7 +51,7 @@ class HopSettings(_Settings):
     core_radius_A: Positive | None = None
     sites: GivenSites | None = None
     min_separation_A: Positive = 1.5
-    density_width_A: Positive = 0.3
+    width_A: Positive = 0.3
     min_occupancy: Positive = 0.05
     window_ps: Positive | None = None
     threshold_A: Positive | None = None
@@ -148,3 +148,14 @@ class MechanismSettings(_Settings):
                 f"is {value}, expected hops, molecules, vibrations or van_hove: one part or more"
             )
         return value
+
+    @property
+    def elements(self) -> set[str]:
+        """Elements that are named."""
+        named = set(self.hops)
+        if self.molecules is not None:
+            named |= {end for pair in self.molecules.radii for end in (pair.first, pair.second)}
+            named |= {self.molecules.central} if self.molecules.central else set()
+        if self.van_hove is not None:
+            named |= {end for pair in self.van_hove.pairs for end in pair}
+        return named

@@ -33,7 +33,7 @@ def build(
     builder.temperatures = orm.List([float(t) for t in temperatures])
     builder.replicas = orm.Int(inputs["replicas"])
     builder.parameters = orm.Dict(inputs["parameters"])
-    for stage in ("melt", "mean_cell", "extension"):
+    for stage in ("melt", "mean_cell", "extension", "mechanism"):
         if inputs[stage]:
             builder[stage] = orm.Dict(inputs[stage])
     builder.charges = orm.Dict({key: float(value) for key, value in charges.items()})

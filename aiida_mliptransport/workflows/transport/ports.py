@@ -12,6 +12,7 @@ from ...calculations.lammps_script import LammpsMDParameters
 from ...calculations.parameters import validation_message
 from ...data.potential import PotentialData
 from ...data.trajectory import MDTrajectoryData
+from ...science.transport.mechanism_settings import MechanismSettings
 from .. import validators
 from .drivers import driven_by
 from .targets import ExtensionParameters
@@ -101,6 +102,15 @@ def define_inputs(spec: Any) -> None:
         "of the sampling over the value) and species (elements whose D counts): runs go on until "
         "both are met and all runs are equilibrated.",
     )
+    spec.input(
+        "mechanism",
+        valid_type=orm.Dict,
+        required=False,
+        serializer=orm.to_aiida_type,
+        validator=_validate_mechanism,
+        help="hops, molecules, vibrations, van_hove: what to look for in the trajectories besides "
+        "D and σ; see science.transport.mechanism_settings.",
+    )
     spec.input("seed", valid_type=orm.Int, serializer=orm.to_aiida_type, help="Base seed.")
     spec.inputs.validator = _validate_inputs
 
@@ -109,6 +119,18 @@ def define_outputs(spec: Any) -> None:
     """Declare the outputs."""
     spec.output("observables", valid_type=orm.Dict, help="D (cm²/s), σ (mS/cm), Ea (eV), …")
     spec.output("curves", valid_type=orm.ArrayData, help="MSD (Å²) over time (ps), RDF, …")
+    spec.output(
+        "mechanism",
+        valid_type=orm.Dict,
+        required=False,
+        help="Rates of hops and conversions, correlation factors, lifetimes, parts of σ, …",
+    )
+    spec.output(
+        "mechanism_curves",
+        valid_type=orm.ArrayData,
+        required=False,
+        help="Jump lengths, sites, numbers of molecules, densities of states, van Hove functions.",
+    )
     spec.output_namespace(
         "trajectories",
         valid_type=MDTrajectoryData,
@@ -138,6 +160,18 @@ def define_exit_codes(spec: Any) -> None:
         message="No NPT run gave a mean cell, so there is nothing to produce in; the first "
         "failure: {reason}",
     )
+    spec.exit_code(
+        314,
+        "ERROR_MECHANISM_FAILED",
+        message="D and σ are there, but not the mechanism: {reason}",
+    )
+
+
+def _validate_mechanism(value: orm.Dict | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    problem = validation_message(MechanismSettings, value.get_dict())
+    return f"mechanism: {problem}" if problem else None
 
 
 def _validate_extension(value: orm.Dict | None, _: Any) -> str | None:
@@ -161,6 +195,9 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
                 f"extension.species holds {element!r}, which no structure has; name the elements "
                 "whose D is to be known"
             )
+    problem = _mechanism_problem(value) if "mechanism" in value else None
+    if problem:
+        return problem
     potentials = value.get("potentials") or {}
     if potentials and "drivers" in value and value["drivers"].value > len(potentials):
         return (
@@ -180,6 +217,22 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
             problem = validate_inputs(job, None)
             if problem:
                 return f"structures.{name}, {stage}: {problem}"
+    return None
+
+
+def _mechanism_problem(value: Mapping[str, Any]) -> str | None:
+    """Refuse what the trajectories will not hold."""
+    settings = MechanismSettings.model_validate(value["mechanism"].get_dict())
+    for name, structure in (value.get("structures") or {}).items():
+        absent = sorted(settings.elements - structure.get_symbols_set())
+        if absent:
+            return f"mechanism names {absent}, which structures.{name} does not have"
+    stored = value["parameters"].get_dict().get("store_velocities") if "parameters" in value else 1
+    if settings.vibrations is not None and not stored:
+        return (
+            "mechanism.vibrations needs velocities; set parameters.store_velocities to true and "
+            "parameters.trajectory_stride to a few femtoseconds"
+        )
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ProcessBuilder, while_
 
+from ...calculations.functions.mechanism import find_mechanism
 from ...calculations.functions.trajectories import last_structure, structure_at_mean_cell
 from ...calculations.functions.transport import analyse_transport
 from ...calculations.lammps_md import LammpsMDCalculation, ran_out_of_time
@@ -49,6 +50,7 @@ class TransportWorkChain(FanOutWorkChain):
                 cls.extend,
             ),
             cls.results,
+            cls.find_mechanism,
         )
 
     @classmethod
@@ -248,6 +250,26 @@ class TransportWorkChain(FanOutWorkChain):
         self.out("trajectories", self.ctx.trajectories)
         self.out("observables", self.ctx.analysed["observables"])
         self.out("curves", self.ctx.analysed["curves"])
+
+    def find_mechanism(self) -> Any:
+        """Say how the ions move, where it is asked for."""
+        if "mechanism" not in self.inputs:
+            return None
+        try:
+            found = self.run_once(
+                "mechanism",
+                find_mechanism,
+                charges=self.inputs.charges,
+                reference_frame=orm.Str(self.inputs.analysis["reference_frame"]),
+                parameters=self.inputs.mechanism,
+                estimator_version=orm.Str(ESTIMATOR_VERSION),
+                **self.ctx.trajectories,
+            )
+        except ValueError as error:
+            return self.exit_codes.ERROR_MECHANISM_FAILED.format(reason=str(error))
+        self.out("mechanism", found["mechanism"])
+        self.out("mechanism_curves", found["mechanism_curves"])
+        return None
 
     def _points(self) -> list[tuple[str, float, int]]:
         """Return structure, temperature and driving member of all points."""

@@ -12,6 +12,7 @@ from aiida_mliptransport.science.transport.mechanism import (
     MechanismRun,
     analyse_mechanism,
 )
+from aiida_mliptransport.science.transport.mechanism_rows import mechanism_rows
 from aiida_mliptransport.science.transport.mechanism_settings import MechanismSettings
 from aiida_mliptransport.science.transport.reference import LABORATORY
 from aiida_mliptransport.science.units import ANGSTROM2_PS_TO_CM2_S
@@ -163,6 +164,17 @@ def test_vibrations_without_velocities_are_refused() -> None:
         analyse(hopping_lithium(1, 50), ["Li"] * 8, vibrations={"resolution_THz": 0.5})
 
 
+def test_a_part_that_the_data_do_not_carry_leaves_the_others() -> None:
+    settings = {"Li": {"core_radius_A": 0.7, "min_occupancy": 50.0}}
+    lags = {"lags_ps": [1.0]}
+    result = analyse(hopping_lithium(1, 400), ["Li"] * 8, hops=settings, van_hove=lags)
+    assert "no site holds 50.0 ions" in result.record["hops"]["Li"]["reason"]
+    assert result.record["non_gaussian"]["Li"]["times_ps"] == [1.0]
+    row = mechanism_rows(result.record)["hop_rate_Li"]
+    assert not row["resolved"]
+    assert "no site holds" in row["reason"]
+
+
 def test_random_walks_are_gaussian() -> None:
     rng = np.random.default_rng(5)
     walk = rng.uniform(0, 20, (12, 3)) + np.cumsum(0.3 * rng.normal(size=(3000, 12, 3)), axis=0)
@@ -199,7 +211,7 @@ def test_settings_that_make_no_sense_are_refused(settings: object, message: str)
 def test_an_absent_element_and_unequal_strides_are_refused() -> None:
     runs = hopping_lithium(2, 50)
     settings = {"Na": {"core_radius_A": 0.7}}
-    with pytest.raises(ValueError, match=r"hops are asked for of \['Na'\]"):
+    with pytest.raises(ValueError, match=r"is asked for \['Na'\]"):
         analyse(runs, ["Li"] * 8, hops=settings)
     other = MechanismRun(runs[1].positions, runs[1].cells, 1.0)
     with pytest.raises(ValueError, match="runs of one stride"):
