@@ -22,6 +22,11 @@ _PAIR = "expected pairs such as Li=1,Cl=-1"
 
 
 def _charges(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, float]:
+    return parse_charges(value)
+
+
+def parse_charges(value: str) -> dict[str, float]:
+    """Return the charges of ``Li=1,Cl=-1``."""
     pairs = {}
     for item in value.split(","):
         element, equals, charge = item.partition("=")

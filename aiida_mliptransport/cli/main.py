@@ -21,6 +21,7 @@ COMMANDS = {
     "lineage": "results",
     "summary": "results",
     "analyse": "analyse",
+    "mechanism": "mechanism",
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .model import ArrheniusFit, Report, Transport
+from .model import Report
+from .model_transport import ArrheniusFit, Transport
 from .numbers import duration, grouped, percent, plural, plus_minus, significant
 from .tables_transport import needed_text
 

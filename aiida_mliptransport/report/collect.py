@@ -16,6 +16,7 @@ from .collect_learning import (
     read_parity,
     read_rdf,
 )
+from .collect_mechanism import read_mechanism
 from .collect_transport import read_transport
 from .graph import Call, Root, all_calls, in_namespace, outputs
 from .model import Report, Structure
@@ -81,6 +82,7 @@ def collect(node: orm.Node) -> Report:
         parity=read_parity(root) if kind == "active_learning" else None,
         rdf=read_rdf(root),
         transport=transport,
+        mechanism=read_mechanism(root),
         labels=read_labels(root, iterations) if kind == "active_learning" else (),
         jobs=jobs.job_groups(calls, transport_only=kind == "transport"),
         failures=jobs.failures(node, calls),

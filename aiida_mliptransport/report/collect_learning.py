@@ -11,7 +11,8 @@ from ase.data import chemical_symbols
 
 from ..data.frames import FrameSetData
 from .graph import Root, dict_output, in_namespace, inputs, outputs
-from .model import Check, FinalErrors, Histogram, Iteration, Labels, Parity, ParitySeries, RdfPair
+from .model import FinalErrors, Histogram, Iteration, Labels, Parity, ParitySeries, RdfPair
+from .model_check import Check
 from .stages import split_iteration
 
 

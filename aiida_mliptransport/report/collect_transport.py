@@ -11,7 +11,8 @@ from aiida import orm
 
 from .collect_learning import read_checks
 from .graph import Root, children, in_namespace, outputs
-from .model import ArrheniusFit, Conductivity, Diffusion, FloatArray, MsdCurve, Point, Transport
+from .model import FloatArray
+from .model_transport import ArrheniusFit, Conductivity, Diffusion, MsdCurve, Point, Transport
 from .numbers import is_number
 
 #: AiiDA's arrays have names of these only; what else a structure's name holds became ``_``.
@@ -187,9 +188,16 @@ def _arrhenius(content: Mapping[str, Any], points: tuple[Point, ...]) -> tuple[A
         only = points[0].structure if points else ""
         by_structure = {only: content.get("arrhenius") or {}}
     return tuple(
+        fit for structure, fits in by_structure.items() for fit in read_fits(str(structure), fits)
+    )
+
+
+def read_fits(structure: str, fits: Mapping[str, Any]) -> tuple[ArrheniusFit, ...]:
+    """Return the Arrhenius fits of one structure from their records."""
+    return tuple(
         ArrheniusFit(
             name=str(name),
-            structure=str(structure),
+            structure=structure,
             activation_eV=entry.get("Ea_eV"),
             activation_error_eV=entry.get("Ea_error_eV"),
             ln_prefactor=entry.get("ln_prefactor"),
@@ -198,7 +206,6 @@ def _arrhenius(content: Mapping[str, Any], points: tuple[Point, ...]) -> tuple[A
             reduced_chi_square=entry.get("reduced_chi_square"),
             reason=str(entry.get("reason") or ""),
         )
-        for structure, fits in by_structure.items()
         for name, entry in fits.items()
     )
 

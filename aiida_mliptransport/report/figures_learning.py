@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from .model import Check, FinalErrors, Iteration, Parity, ParitySeries, RdfPair
+from .model import FinalErrors, Iteration, Parity, ParitySeries, RdfPair
+from .model_check import Check
 from .numbers import grouped
 from .style import (
     ACCURATE,

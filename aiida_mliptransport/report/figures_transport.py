@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .collect_transport import CHARGE
-from .model import ArrheniusFit, MsdCurve, Transport
+from .model_transport import ArrheniusFit, MsdCurve, Transport
 from .numbers import common_exponent, plus_minus, power_of_ten
 from .style import (
     INK,
@@ -118,7 +118,9 @@ def _slope_guide(axes: Axes, curves: Sequence[MsdCurve]) -> None:
     if last is None or last.msd[-1] <= 0:
         return
     end = float(last.time[-1])
-    window = last.fit_window_ps or (end / 30, end / 3)
+    window = last.fit_window_ps
+    if window is None or window[0] <= 0:
+        window = (end / 30, end / 3)
     low, high = window[0] / 1.5, window[1] * 1.5
     anchor = float(np.interp(math.sqrt(low * high), last.time, last.msd))
     if anchor <= 0:

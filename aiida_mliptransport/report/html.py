@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from .cards import cards
 from .collect import collect
-from .model import Report, Transport
-from .sections import point_sections, sections
+from .model import Report
+from .model_transport import Mechanism, Transport
+from .sections import mechanism_section, point_sections, sections
 from .verdict import verdict
 
 
@@ -47,7 +48,9 @@ def render(report: Report) -> str:
     )
 
 
-def write_analysis(path: str | Path, title: str, sentence: str, transport: Transport) -> None:
+def write_analysis(
+    path: str | Path, title: str, sentence: str, found: Transport | Mechanism
+) -> None:
     """Write the analysis of a trajectory file as one HTML file.
 
     Parameters
@@ -56,12 +59,12 @@ def write_analysis(path: str | Path, title: str, sentence: str, transport: Trans
         HTML file.
     title, sentence
         What was analysed, in a heading and a line below it.
-    transport
-        From :func:`~aiida_mliptransport.report.collect_transport.transport_of`.
+    found
+        From :func:`~aiida_mliptransport.report.collect_transport.transport_of` or
+        :func:`~aiida_mliptransport.report.collect_mechanism.mechanism_of`.
     """
-    text = _template("analysis.html.j2").render(
-        title=title, sentence=sentence, sections=point_sections(transport)
-    )
+    parts = point_sections(found) if isinstance(found, Transport) else (mechanism_section(found),)
+    text = _template("analysis.html.j2").render(title=title, sentence=sentence, sections=parts)
     Path(path).write_text(text, encoding="utf-8")
 
 

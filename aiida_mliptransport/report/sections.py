@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from . import figures_learning, figures_transport, tables, tables_transport
-from .model import Report, Transport
+from . import (
+    figures_learning,
+    figures_mechanism,
+    figures_transport,
+    tables,
+    tables_mechanism,
+    tables_transport,
+)
+from .model import Report
+from .model_transport import Mechanism, Transport
 from .numbers import plural, significant
 from .provenance import provenance
 from .tables import Table
@@ -56,6 +64,8 @@ def sections(report: Report) -> tuple[Section, ...]:
     if report.kind == "active_learning":
         found += _learning(report)
     found += _transport(report)
+    if report.mechanism is not None:
+        found.append(mechanism_section(report.mechanism))
     found += _account(report)
     return tuple(found)
 
@@ -234,6 +244,35 @@ def _msd(transport: Transport | None) -> Section:
             ),
         ),
     )
+
+
+def mechanism_section(mechanism: Mechanism) -> Section:
+    """Return how the ions move: rates by temperature, and the curves behind them."""
+    blocks = [
+        _table(
+            tables_mechanism.mechanism_table(mechanism),
+            "± is one standard error. Hops per ion and conversions count events over the time that "
+            "an ion or atom could have made one. The correlation factor is 1 for hops without "
+            "memory, below 1 where ions hop back.",
+            "The trajectories tell nothing about the mechanism.",
+        ),
+        _figure(
+            figures_mechanism.mechanism(mechanism.curves),
+            "Jump lengths at all temperatures; conversions and vibrations at the highest one.",
+            "There is no curve of the mechanism in this node.",
+        ),
+    ]
+    if mechanism.arrhenius:
+        blocks.append(
+            _table(
+                tables_mechanism.barriers_table(mechanism),
+                "Slopes of ln rate against 1/T. The prefactor of a hop rate is an attempt "
+                "frequency times the number of neighbours.",
+                "",
+            )
+        )
+    blocks += [Block(text=warning) for warning in mechanism.warnings]
+    return Section("mechanism", "Mechanism", tuple(blocks))
 
 
 def _account(report: Report) -> list[Section]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import Conductivity, Diffusion, Point, Transport
+from .model_transport import Conductivity, Diffusion, Point, Transport
 from .numbers import common_exponent, md_length, number, plus_minus, power_of_ten, significant
 from .tables import Cell, Table, heads, number_cell
 

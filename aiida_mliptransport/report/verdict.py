@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .model import Check, Report
+from .model import Report
+from .model_check import Check
 from .numbers import number, percent, plural, plus_minus
 from .stages import humanise
 

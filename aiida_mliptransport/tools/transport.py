@@ -7,10 +7,12 @@ from typing import Any
 
 from aiida.tools.workflows import WorkflowTools
 
+from ..report.collect_mechanism import read_mechanism
 from ..report.collect_transport import read_transport
+from ..report.figures_mechanism import mechanism_figure
 from ..report.figures_transport import arrhenius_figure, arrhenius_series, msd_figure
 from ..report.graph import Root
-from ..report.model import Transport
+from ..report.model_transport import Mechanism, Transport
 from ..science.transport.arrhenius import Extrapolation, extrapolate
 
 #: Name of a fit to what it is a fit of.
@@ -26,6 +28,7 @@ class TransportTools(WorkflowTools):
     >>> node.tools.table()
     >>> node.tools.at("D_Li", 300)
     >>> node.tools.plot_arrhenius("arrhenius.png")
+    >>> node.tools.plot_mechanism("mechanism.png")
     """
 
     @property
@@ -88,6 +91,22 @@ class TransportTools(WorkflowTools):
             _QUANTITIES.get(name, "D"),
             temperature_K,
         )
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """How the ions move; raises ValueError where it was not asked for."""
+        found = read_mechanism(Root.of(self._node))
+        if found is None:
+            raise ValueError(
+                f"process {self._node.pk} has no mechanism; run transport with the input "
+                "'mechanism', for example {'hops': {'Li': {'core_radius_A': 1.0}}}"
+            )
+        return found
+
+    def plot_mechanism(self, path: str | Path) -> None:
+        """Draw jump lengths, conversions and vibrations; the suffix of ``path`` says the format."""
+        with mechanism_figure(self.mechanism.curves) as figure:
+            figure.savefig(path, dpi=200)
 
     def plot_msd(self, path: str | Path) -> None:
         """Draw the mean square displacements; the suffix of ``path`` says the format."""

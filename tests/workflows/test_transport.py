@@ -182,6 +182,8 @@ def test_every_driving_member_has_runs_of_its_own_and_its_results_join(builder, 
     with pytest.raises(ValueError, match=r"resolved at \d of 1 temperatures"):
         node.tools.at("D_Li", 300.0)
     _check_mechanism(results)
+    node.tools.plot_mechanism(tmp_path / "mechanism.png")
+    assert (tmp_path / "mechanism.png").stat().st_size > 10_000
     node.tools.plot_msd(tmp_path / "msd.png")
     assert (tmp_path / "msd.png").stat().st_size > 10_000
 
