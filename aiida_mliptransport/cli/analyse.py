@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: LAMMPS dumps above this size are read as a stream: in memory they take three times as much.
 STREAM_BYTES = 10**9
 
+#: Errors by which a direction must differ from the mean for all three to be shown.
+ANISOTROPY_SIGMAS = 3.0
+
 _PAIR = "expected pairs such as Li=1,Cl=-1"
 
 
@@ -209,8 +212,10 @@ def _show(result: PointResult, n_frames: int, length_ps: float, frame: str) -> N
     rows = []
     for element, record in result.record["diffusion"].items():
         rows.append((f"D({element})", *_cells(record, "D_cm2_s", ".3e"), "cm²/s", _why(record)))
+        rows += _by_direction(f"D({element})", record, "D_cm2_s", "tensor_cm2_s", "cm²/s")
     record = result.record["conductivity"]
     rows.append(("σ", *_cells(record, "sigma_mS_cm", ".4g"), "mS/cm", _why(record)))
+    rows += _by_direction("σ", record, "sigma_mS_cm", "tensor_mS_cm", "mS/cm")
     if record["sigma_NE_mS_cm"] is not None:
         value, error = record["sigma_NE_mS_cm"], record["sigma_NE_error"]
         rows.append(("σ(Nernst–Einstein)", f"{value:.4g}", f"{error:.2g}", "mS/cm", ""))
@@ -219,6 +224,21 @@ def _show(result: PointResult, n_frames: int, length_ps: float, frame: str) -> N
         note = record["haven_convention"]
         rows.append(("Haven ratio", f"{value:.3g}", f"{error:.2g}", "", note))
     print_table(("quantity", "value", "standard error", "unit", "note"), rows)
+
+
+def _by_direction(
+    name: str, record: dict[str, Any], key: str, tensor: str, unit: str
+) -> list[tuple[str, ...]]:
+    """Rows for the Cartesian axes, where they differ from the mean by more than three errors."""
+    if not record["resolved"]:
+        return []
+    parts = [(record[tensor][a][a], record["tensor_error"][a][a]) for a in range(3)]
+    if not any(abs(value - record[key]) > ANISOTROPY_SIGMAS * error for value, error in parts):
+        return []
+    return [
+        (f"{name} along {axis}", f"{value:.3e}", f"{error:.2g}", unit, "anisotropic")
+        for axis, (value, error) in zip("xyz", parts, strict=True)
+    ]
 
 
 def _write_html(path: Path, content: dict[str, Any], result: PointResult) -> None:

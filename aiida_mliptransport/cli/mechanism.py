@@ -115,14 +115,14 @@ def mechanism(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     content = _content(result, temperature)
-    if plot is not None or html is not None:
-        _draw(content, result, facts, plot, html)
     if as_json:
         point = content["points"][0]
         shown = {**facts, "reference_frame": frame, "rows": point["rows"], **result.record}
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
-    _show(content, facts)
+    else:
+        _show(content, facts)
+    if plot is not None or html is not None:
+        _draw(content, result, facts, plot, html)
 
 
 def _settings(
@@ -235,7 +235,9 @@ def _draw(
     found = mechanism_of(content, {f"run_{key}": curve for key, curve in result.curves.items()})
     if plot is not None:
         if not found.curves:
-            raise click.ClickException("there is no curve to draw; ask for hops or molecules")
+            raise click.ClickException(
+                "there is no curve to draw: ask for --hops, or for --bond with --central"
+            )
         with mechanism_figure(found.curves) as figure:
             figure.savefig(plot, dpi=150)
     if html is not None:

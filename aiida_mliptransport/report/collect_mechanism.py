@@ -86,12 +86,14 @@ def _curves(point: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Itera
 
 
 def _warnings(points: list[dict[str, Any]]) -> Iterator[str]:
-    """Warnings and reasons of whole parts, which no row carries."""
+    """Warnings and reasons of whole parts that no row carries."""
     for point in points:
         for record in point["members"].values():
-            parts = [*record.get("hops", {}).values()]
-            parts += [record[k] for k in ("molecules", "vibrations") if k in record]
-            for part in parts:
-                for text in (part.get("warning"), part.get("reason")):
-                    if text:
-                        yield f"{point['structure']}, {point['temperature_K']:g} K: {text}"
+            texts = [part.get("warning") for part in record.get("hops", {}).values()]
+            for name in ("molecules", "vibrations"):
+                part = record.get(name, {})
+                texts += [part.get("warning"), part.get("reason")]
+            charge = record.get("molecules", {}).get("charge_transport", {})
+            texts.append(charge.get("warning"))
+            for text in filter(None, texts):
+                yield f"{point['structure']}, {point['temperature_K']:g} K: {text}"

@@ -61,8 +61,11 @@ def _jump_lengths(axes: Axes, curves: Sequence[MechanismCurve]) -> None:
         style = ("-", "--", ":")[elements.index(curve.name) % 3]
         label = f"{curve.name}, {curve.temperature:g} K"
         total = max(float(curve.y.sum()), 1.0)
+        # An empty bin behind the last one closes the outline.
+        width = curve.x[1] - curve.x[0] if len(curve.x) > 1 else 0.1
+        lengths, counts = np.append(curve.x, curve.x[-1] + width), np.append(curve.y, 0.0)
         axes.step(
-            curve.x, curve.y / total, where="mid", color=colours[curve.temperature],
+            lengths, counts / total, where="mid", color=colours[curve.temperature],
             linestyle=style, label=label,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ _WORDS = {
     "correlation_factor_": "correlation factor of {}",
     "between_layers_share_": "hops of {} between layers",
     "concerted_share_": "concerted hops of {}",
+    "concerted_by_chance_": "the same by chance, {}",
     "number_": "{} in a cell",
     "lifetime_": "lifetime of {}",
     "conversions_per_atom_": "{} per central atom",

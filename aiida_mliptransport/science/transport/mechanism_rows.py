@@ -29,6 +29,7 @@ def mechanism_rows(record: Mapping[str, Any]) -> Rows:
         errors are those of the logarithm), ``resolved``, ``reason``, ``needed_length_ps`` and
         ``warning``. Names: ``hop_rate_<element>`` (per ion), ``residence_``, ``D_hops_`` (tracer
         diffusion of the hops), ``correlation_factor_``, ``concerted_share_``,
+        ``concerted_by_chance_`` (what to compare it with, no estimate),
         ``between_layers_share_``; ``number_<species>`` (per cell), ``lifetime_``,
         ``conversion_<species>_to_<species>`` (per central atom in the first) and
         ``conversions_per_atom_…`` (per central atom of any), ``sigma_<part>``.
@@ -77,7 +78,10 @@ def _join(name: str, members: Mapping[str, Rows]) -> Row:
         "dominant_error": None,
     }
     if reasons:
-        return joined
+        # A mean whose error is not known is a number all the same.
+        values = [row["value"] for row in found.values() if row["value"] is not None]
+        mean = sum(values) / len(values) if len(values) == len(members) else None
+        return {**joined, "value": mean}
     estimate = join_members(
         {m: (row["value"], row["standard_error"]) for m, row in found.items()},
         logarithmic=first["logarithmic"],
@@ -161,6 +165,15 @@ def _hop_rows(element: str, hops: Mapping[str, Any]) -> Rows:
             share["interval_95"],
             "",
             share,
+            logarithmic=False,
+        )
+    if "concerted" in hops:
+        rows[f"concerted_by_chance_{element}"] = _row(
+            hops["concerted"]["share_by_chance"],
+            None,
+            None,
+            "",
+            {"reason": "of hops shifted in time at random: what is more is cooperation"},
             logarithmic=False,
         )
     return rows

@@ -12,6 +12,7 @@ from aiida_mliptransport.science.transport.conductivity import (
 from aiida_mliptransport.science.transport.diffusion import DiffusionEstimate
 from aiida_mliptransport.science.transport.green_kubo import GreenKuboEstimate
 from aiida_mliptransport.science.transport.rdf import PartialRDF
+from aiida_mliptransport.science.transport.slope import Tensor
 
 
 def diffusion_record(estimate: DiffusionEstimate) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def diffusion_record(estimate: DiffusionEstimate) -> dict[str, Any]:
         "standard_error": estimate.standard_error_cm2_s,
         "relative_error": estimate.relative_error,
         "interval_95": list(interval) if interval else None,
+        "tensor_cm2_s": _lists(estimate.tensor_cm2_s),
+        "tensor_error": _lists(estimate.tensor_error_cm2_s),
         "log_log_slope": estimate.log_log_slope,
         "log_log_slope_error": estimate.log_log_slope_error,
         "fit_window_ps": list(estimate.fit_window_ps),
@@ -63,6 +66,11 @@ def conductivity_record(
         "haven_convention": estimate.haven_convention,
         "transference": estimate.transference,
         "transference_error": estimate.transference_error,
+        "tensor_mS_cm": _lists(estimate.tensor_mS_cm),
+        "tensor_error": _lists(estimate.tensor_error_mS_cm),
+        "onsager_mS_cm": _lists(estimate.onsager.values_mS_cm) if estimate.onsager else None,
+        "onsager_error": _lists(estimate.onsager.errors_mS_cm) if estimate.onsager else None,
+        "onsager_species": list(estimate.onsager.species) if estimate.onsager else None,
         "log_log_slope": estimate.log_log_slope,
         "log_log_slope_error": estimate.log_log_slope_error,
         "fit_window_ps": list(estimate.fit_window_ps),
@@ -73,6 +81,10 @@ def conductivity_record(
         "warning": estimate.warning,
         "method": estimate.method,
     }
+
+
+def _lists(tensor: Tensor | None) -> list[list[float]] | None:
+    return None if tensor is None else [list(row) for row in tensor]
 
 
 def green_kubo_record(estimate: GreenKuboEstimate) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aiida_mliptransport.science.transport.block_slopes import block_slopes
+from aiida_mliptransport.science.transport.block_slopes import BlockSlopes, block_slopes
 from aiida_mliptransport.science.transport.msd import msd_self
 from aiida_mliptransport.science.transport.reference import FloatArray
 from aiida_mliptransport.science.transport.window import (
@@ -18,6 +18,8 @@ from aiida_mliptransport.science.transport.window import (
     find_window,
 )
 
+Tensor = tuple[tuple[float, ...], ...]
+
 METHOD = "generalised least squares; the larger of its own and the block error"
 
 
@@ -26,7 +28,8 @@ class SlopeEstimate:
     """Slope of an MSD in Å²/ps and everything that says whether to believe it.
 
     `slope` is the bare fit result, also where it is not resolved (then it may be negative);
-    `lags` (frames) and `weights` (1/ps) reproduce it as weights · MSD(lags).
+    `lags` (frames) and `weights` (1/ps) reproduce it as weights · MSD(lags). `tensor` (3, 3) has
+    the slopes of ⟨Δr_a Δr_b⟩ by the same weights, so that its trace is `slope`.
     """
 
     slope: float
@@ -46,6 +49,8 @@ class SlopeEstimate:
     n_trajectories: int
     lags: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
+    tensor: Tensor = ()
+    tensor_error: Tensor = ()
 
 
 def as_trajectories(
@@ -110,14 +115,15 @@ def estimate_slope(
     first = max(1, int(np.ceil(not_before_ps / dt_ps - 1e-9)))
     window = find_window(runs, msd, dt_ps, max_lag, settings, first)
     weights = window.fit.weights[1]
-    blocks, block_error = block_slopes(runs, window.lags, weights, settings.n_blocks)
+    blocks = block_slopes(runs, window.lags, weights, settings.n_blocks)
+    block_error = blocks.error
     slope, gls_error = float(window.fit.parameters[1]), window.fit.error(1)
     # Blocks see what no covariance of Gaussian increments holds: mobility that comes and goes, as
     # in a small cell of a melt. They scatter by a quarter themselves, so the smaller never counts.
     error = max(gls_error, block_error)
     if error > settings.max_error_ratio * min(gls_error, block_error):
         notes.append(
-            f"the fit's error ({gls_error:.3g}) and that of {len(blocks)} blocks "
+            f"the fit's error ({gls_error:.3g}) and that of {len(blocks.values)} blocks "
             f"({block_error:.3g} Å²/ps) differ by more than a factor of "
             f"{settings.max_error_ratio:g}; the larger one is reported"
         )
@@ -135,7 +141,7 @@ def estimate_slope(
         log_log_slope_error=window.beta_error * error / gls_error,
         fit_window_ps=(float(window.lags[0] * dt_ps), float(window.lags[-1] * dt_ps)),
         n_independent=2.0 * (slope / error) ** 2,
-        block_values=tuple(float(value) for value in blocks),
+        block_values=tuple(float(value) for value in blocks.values),
         block_error=block_error,
         resolved=not reason,
         reason=reason,
@@ -145,6 +151,8 @@ def estimate_slope(
         n_trajectories=len(runs),
         lags=tuple(int(lag) for lag in window.lags),
         weights=tuple(float(weight) for weight in weights),
+        tensor=_rows(blocks.tensor),
+        tensor_error=_rows(_tensor_error(blocks, error)),
     )
 
 
@@ -157,6 +165,23 @@ def _joined_msd(runs: Sequence[NDArray[np.floating]], max_lag: int) -> FloatArra
         total += here * msd_self(run, max_lag).sum(axis=1)
         origins += here
     return np.asarray(total / origins)
+
+
+def _tensor_error(blocks: BlockSlopes, error: float) -> FloatArray:
+    """Errors of the tensor: the larger of those by Wishart's law and by blocks.
+
+    A tensor T estimated from m vectors has var T_ab = (T_aa T_bb + T_ab²)/m; m is what makes the
+    error of the trace the one that is known, var(tr T) = 2 tr(T²)/m.
+    """
+    tensor = blocks.tensor
+    m = 2.0 * float((tensor**2).sum()) / error**2
+    diagonal = np.abs(np.diag(tensor))
+    wishart = np.sqrt((np.outer(diagonal, diagonal) + tensor**2) / m)
+    return np.maximum(wishart, blocks.tensor_error)
+
+
+def _rows(tensor: FloatArray) -> Tensor:
+    return tuple(tuple(float(value) for value in row) for row in tensor)
 
 
 def _verdict(window: LagWindow, slope: float, error: float, settings: SlopeSettings) -> str:

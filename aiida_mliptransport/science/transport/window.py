@@ -107,7 +107,7 @@ def _is_diffusive_within_blocks(
     In a melt mobility comes and goes, which the fit's covariance does not hold: with its error
     alone one run of 16 ps in ten would fail though it diffuses.
     """
-    _, error = block_slopes(runs, window.lags, window.fit.weights[1], settings.n_blocks)
+    error = block_slopes(runs, window.lags, window.fit.weights[1], settings.n_blocks).error
     factor = max(1.0, error / window.fit.error(1))
     chi_square = window.fit.chi_square / factor**2
     straight = stats.chi2.sf(chi_square, max(len(window.lags) - 2, 1))

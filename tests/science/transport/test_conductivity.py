@@ -195,3 +195,14 @@ def test_nernst_einstein_checks_the_numbers_of_the_chloride_paper() -> None:
     assert nernst_einstein_mS_cm(1.6e-14, 1, number, volume, 298.0) == pytest.approx(
         1.45e-6, rel=5e-3
     )
+
+
+def test_the_tensor_is_that_of_steps_that_differ_by_direction() -> None:
+    walk, species = _salt(8, n_frames=4000)
+    result = _analyse(walk * np.sqrt([0.5, 1.0, 2.0]), species)
+    tensor, error = np.array(result.tensor_mS_cm), np.array(result.tensor_error_mS_cm)
+    assert np.trace(tensor) / 3 == pytest.approx(result.sigma_mS_cm, rel=1e-9)
+    isotropic = charge_diffusivity_to_mS_cm(60 * 0.5, VOLUME, TEMPERATURE)
+    expected = isotropic * np.diag([0.5, 1.0, 2.0])
+    assert (np.abs(tensor - expected) < 3.5 * error).all()
+    assert (error < 0.3 * isotropic).all()

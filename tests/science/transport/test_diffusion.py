@@ -189,3 +189,35 @@ def test_bad_input_is_refused_by_name() -> None:
     walk[7, 0, 0] = np.inf
     with pytest.raises(ValueError, match="frame 7"):
         estimate_diffusion(walk, 1.0)
+
+
+def turned_walk(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of an anisotropic walk in turned axes, and its tensor D in cm²/s."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    steps = rng.normal(size=(1000, 8, 3)) * np.sqrt([0.1, 0.2, 0.4])
+    return np.cumsum(steps @ axes, axis=0), axes.T @ np.diag([0.05, 0.1, 0.2]) @ axes * 1e-4
+
+
+def test_the_tensor_of_an_anisotropic_walk_has_calibrated_errors() -> None:
+    held = np.zeros((3, 3))
+    for seed in range(200):
+        positions, truth = turned_walk(seed)
+        estimate = estimate_diffusion(positions, 1.0)
+        assert estimate.tensor_cm2_s is not None
+        tensor, error = np.array(estimate.tensor_cm2_s), np.array(estimate.tensor_error_cm2_s)
+        assert np.trace(tensor) / 3 == pytest.approx(estimate.diffusion_cm2_s, rel=1e-9)
+        np.testing.assert_allclose(tensor, tensor.T, rtol=1e-9)
+        held += np.abs(tensor - truth) < 1.96 * error
+    # 95 % of 200, give or take three standard deviations.
+    assert held.min() >= 0.95 * 200 - 3 * np.sqrt(200 * 0.95 * 0.05)
+    assert held.mean() / 200 > 0.93
+
+
+def test_a_direction_without_motion_has_no_diffusion() -> None:
+    positions, _ = turned_walk(1)
+    positions[..., 2] = 0.0
+    estimate = estimate_diffusion(positions, 1.0)
+    assert estimate.tensor_cm2_s is not None
+    assert estimate.tensor_cm2_s[2][2] == pytest.approx(0.0, abs=1e-15)
+    assert estimate.tensor_cm2_s[0][0] > 0.0

@@ -55,6 +55,23 @@ def test_members_join_to_a_geometric_mean_with_a_model_error() -> None:
     assert low < 1e-5 < 4e-5 < high
 
 
+def test_tensors_join_element_by_element() -> None:
+    tensors = [np.diag([1.0, 2.0, 3.0]), np.diag([2.0, 3.0, 4.0])]
+    members = {
+        str(number): record(
+            2.0, 0.1, tensor_cm2_s=tensor.tolist(), tensor_error=(0.1 * np.eye(3)).tolist()
+        )
+        for number, tensor in enumerate(tensors)
+    }
+    joined = join_diffusion(members)
+    np.testing.assert_allclose(joined["tensor_cm2_s"], np.diag([1.5, 2.5, 3.5]))
+    # Between the members 1/√2, of which sampling takes 0.1; one more member has (1 + 1/2) of it.
+    expected = np.sqrt(0.01 / 2 + 1.5 * (0.5 - 0.01))
+    assert joined["tensor_error"][0][0] == pytest.approx(expected)
+    unknown = join_diffusion({**members, "2": record(None, None, tensor_cm2_s=None)})
+    assert unknown["tensor_cm2_s"] is None
+
+
 def test_a_member_that_is_not_resolved_makes_the_joint_value_unknown() -> None:
     joined = join_diffusion({"a": record(1e-5, 1e-6), "b": record(None, None)})
     assert not joined["resolved"]
