@@ -156,16 +156,17 @@ def analyse_point(
     runs
         Independent runs of the same atoms.
     symbols
-        Chemical symbol of each atom.
+        Chemical symbol of each atom, or any label: atoms of one element with different charges
+        get different ones (``C1``, ``C2``).
     masses : (N,) float
         u.
     charges
-        Of each element, elementary charges.
+        Of each label, elementary charges.
 
     Raises
     ------
     ValueError
-        If an element has no charge, or arrays do not fit.
+        If a label has no charge, or arrays do not fit.
     """
     system = System(
         tuple(symbols),

@@ -35,9 +35,10 @@ def analyse(
     dt_ps: float = 0.1,
     frame: ReferenceFrame = FRAME,
     volume: float = 1000.0,
+    charges: dict[str, float] = CHARGES,
 ):
     run = Run(positions, dt_ps, centres_of_species(positions, symbols), dt_ps)
-    return analyse_point([run], symbols, masses, volume, 1000.0, CHARGES, frame)
+    return analyse_point([run], symbols, masses, volume, 1000.0, charges, frame)
 
 
 def numbers(result) -> list[float | None]:
@@ -117,3 +118,17 @@ def test_the_charge_displacement_of_a_neutral_cell_is_the_same_in_every_frame(se
         return np.einsum("tijk,i,j->t", msd_collective(sums), z, z)
 
     np.testing.assert_allclose(charge(name), charge("barycentric"), rtol=1e-6, atol=1e-6)
+
+
+@EXAMPLES
+@given(seed=SEEDS)
+def test_atoms_may_have_charges_of_their_own_by_labels_of_their_own(seed) -> None:
+    charge = np.random.default_rng(seed).normal(size=len(SYMBOLS))
+    charge -= charge.mean()
+    labels = tuple(f"{name}{number}" for number, name in enumerate(SYMBOLS))
+    positions = walk(seed)
+    result = analyse(positions, labels, charges=dict(zip(labels, charge.tolist(), strict=True)))
+    dipole = np.einsum("tac,a->tc", positions - positions[0], charge)
+    expected = msd_self(dipole[:, None]).sum(axis=1) / len(labels)
+    lags = np.rint(result.curves["charge_time_ps"] / 0.1).astype(int)
+    np.testing.assert_allclose(result.curves["msd_charge"], expected[lags], rtol=1e-9)
