@@ -52,7 +52,10 @@ transport:
     big: {file: LiCl.cif, supercell: [2, 1, 1], density_g_cm3: 1.6}
   temperatures_K: [800, 900, 1000]
   melt: null
+  drivers: 2
   parameters: {steps: 700, timestep_fs: 1.0, equilibration_steps: 50}
+  mechanism:
+    molecules: {bonds: {Cl-Li: [2.8, 3.6]}, central: Li}
 """
 
 
@@ -109,6 +112,24 @@ def test_the_campaign_ends_with_results_and_says_why(campaign):
     assert all(not child.is_excepted for child in campaign.called_descendants)
     observables = campaign.outputs.transport.observables.get_dict()
     assert [p["temperature_K"] for p in observables["points"]] == [800.0, 900.0, 1000.0]
+
+
+def test_both_members_drive_and_the_mechanism_is_told(campaign):
+    points = campaign.outputs.transport.observables["points"]
+    for point in points:
+        assert sorted(point["members"]) == ["member_0", "member_1"]
+        assert point["n_trajectories"] == 2
+    runs = campaign.outputs.transport.trajectories
+    given = [runs[name].creator.inputs.potentials for name in runs]
+    assert len(given) == 6
+    # The first in order of name drives.
+    assert len({potentials[min(potentials)].uuid for potentials in given}) == 2
+    for point in campaign.outputs.transport.mechanism["points"]:
+        assert sorted(point["members"]) == ["member_0", "member_1"]
+        for record in point["members"].values():
+            numbers = record["molecules"]["species"]
+            assert sum(species["number"] for species in numbers.values()) >= 1
+    assert {row.temperature for row in campaign.tools.mechanism.rows} == {800.0, 900.0, 1000.0}
 
 
 def test_every_training_frame_is_reached_from_the_potential_and_no_blind_frame_is_among_them(
