@@ -46,21 +46,48 @@ def run_script(folder: Path) -> None:
     subprocess.run(["bash", "_aiidasubmit.sh"], cwd=folder, check=True)
 
 
-def run_shell_loop(groups: list[list[orm.CalcJobNode]], at_once: int, scratch: Path) -> float:
-    """Run copies of all jobs, group after group, and return the wall time in seconds."""
+def copy_inputs(job: orm.CalcJobNode, target: Path) -> None:
+    """Copy what was in the working directory before the job ran.
+
+    What it left there must not be found by its repetition: a training would go on from its own
+    checkpoint and be done at once.
+    """
+    source = Path(job.outputs.remote_folder.get_remote_path())
+    # Jobs write to files of their own: this one is made at their start and stays empty.
+    started = (source / "_scheduler-stdout.txt").stat()
+    if started.st_size:
+        raise SystemExit(f"job {job.pk} wrote to _scheduler-stdout.txt, so its start is not known")
+    for path in sorted(source.rglob("*")):
+        if path.is_dir():
+            (target / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
+        elif path.stat().st_mtime < started.st_mtime:
+            shutil.copy2(path, target / path.relative_to(source))
+
+
+def run_shell_loop(groups: list[list[orm.CalcJobNode]], at_once: int, scratch: Path) -> list[float]:
+    """Run copies of all jobs, group after group, and return the wall time of each in seconds."""
     copies = []
     for group in groups:
         folders = []
         for job in group:
             target = scratch / str(job.pk)
-            shutil.copytree(job.outputs.remote_folder.get_remote_path(), target)
+            target.mkdir()
+            copy_inputs(job, target)
             folders.append(target)
         copies.append(folders)
-    start = time.monotonic()
+    walls = []
     with ThreadPoolExecutor(at_once) as pool:
         for folders in copies:
+            start = time.monotonic()
             list(pool.map(run_script, folders))
-    return time.monotonic() - start
+            walls.append(time.monotonic() - start)
+    return walls
+
+
+def campaign_seconds(group: list[orm.CalcJobNode]) -> float:
+    """Wall time of the jobs of one stage in the campaign."""
+    first, last = min(job.ctime for job in group), max(job.mtime for job in group)
+    return (last - first).total_seconds()
 
 
 def main() -> None:
@@ -73,8 +100,12 @@ def main() -> None:
     groups = stages(node)
     at_once = node.inputs.max_concurrent.value
     with tempfile.TemporaryDirectory() as scratch:
-        shell_wall = run_shell_loop(groups, at_once, Path(scratch))
+        walls = run_shell_loop(groups, at_once, Path(scratch))
+    shell_wall = sum(walls)
     n_jobs = sum(len(group) for group in groups)
+    for group, wall in zip(groups, walls, strict=True):
+        name = f"{len(group)} × {group[0].process_label}"
+        print(f"  {name:<36} campaign {campaign_seconds(group):6.1f} s, shell {wall:6.1f} s")
     print(f"{n_jobs} jobs in {len(groups)} stages, {at_once} at a time")
     print(
         f"loop_overhead: campaign_s={campaign_wall:.0f} shell_s={shell_wall:.0f} "
