@@ -71,7 +71,7 @@ def status(ctx: click.Context, process: str, follow_: bool, as_json: bool) -> No
     """
     load_profile(ctx)
     node = load_process(process)
-    from ..tools.progress import read_progress
+    from ..tools.progress import ProgressWatch, read_progress
     from .progress import follow, show
 
     if as_json:
@@ -79,7 +79,7 @@ def status(ctx: click.Context, process: str, follow_: bool, as_json: bool) -> No
 
         click.echo(json.dumps(read_progress(node.pk).as_dict(), indent=2))
     elif follow_:
-        follow(node.pk, read_progress)
+        follow(node.pk, ProgressWatch())
     else:
         show(read_progress(node.pk))
 
@@ -125,14 +125,15 @@ def _dry_run(ctx: click.Context, campaign: Campaign) -> None:
 
 
 def _watch(pk: int, quiet: bool) -> Progress:
-    from ..tools.progress import read_progress
+    from ..tools.progress import ProgressWatch
     from .progress import POLL_SECONDS, follow
 
     if not quiet:
-        return follow(pk, read_progress)
+        return follow(pk, ProgressWatch())
     import time
 
-    while not (progress := read_progress(pk)).ended:
+    watch = ProgressWatch()
+    while not (progress := watch(pk)).ended:
         time.sleep(POLL_SECONDS)
     return progress
 

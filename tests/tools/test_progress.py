@@ -9,7 +9,7 @@ from aiida.common.links import LinkType
 
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames, System
-from aiida_mliptransport.tools.progress import read_progress
+from aiida_mliptransport.tools.progress import ProgressWatch, read_progress
 
 
 class Graph:
@@ -159,3 +159,26 @@ def test_a_data_node_has_no_progress():
     node = orm.Int(1).store()
     with pytest.raises(ValueError, match=f"node {node.pk} is a Int, expected a process"):
         read_progress(node.pk)
+
+
+def test_a_watch_reads_again_only_where_something_happened(graph, monkeypatch):
+    readings = []
+
+    def counted(pk):
+        readings.append(pk)
+        return read_progress(pk)
+
+    monkeypatch.setattr("aiida_mliptransport.tools.progress.read_progress", counted)
+    watch = ProgressWatch()
+    assert watch(graph.root.pk).n_jobs == 0
+    assert watch(graph.root.pk).n_jobs == 0
+    assert len(readings) == 1
+    label = graph.child("iteration_01_label_candidates", ended=False)
+    graph.child("batch_000", parent=label, kind=orm.CalcJobNode, ended=False)
+    assert watch(graph.root.pk).n_jobs == 1
+    graph.end(0, history=orm.Dict({"iterations": [], "stop_reason": "x", "converged": True}))
+    assert watch(graph.root.pk).ended
+    assert len(readings) == 3
+    monkeypatch.setattr("aiida_mliptransport.tools.progress.MAX_AGE_SECONDS", -1.0)
+    watch(graph.root.pk)
+    assert len(readings) == 4
