@@ -27,6 +27,17 @@ def programs(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def localhost(aiida_profile, monkeypatch, request):
+    """A label for the computer that no other test uses.
+
+    The profile must not be emptied for that: nodes and the daemon of other tests would go too.
+    """
+    label = f"localhost-{request.node.name}"
+    monkeypatch.setattr(installation, "LOCALHOST", label)
+    return label
+
+
 def test_a_program_beside_the_interpreter_comes_before_the_path(programs):
     beside = programs / "elsewhere" / "dp"
     beside.parent.mkdir()
@@ -39,21 +50,21 @@ def test_other_names_of_a_program_are_found(programs):
     assert find_program("cp2k") == str(programs / "cp2k.psmp")
 
 
-def test_setup_makes_what_it_finds_and_names_what_it_does_not(aiida_profile_clean, programs):
+def test_setup_makes_what_it_finds_and_names_what_it_does_not(localhost, programs):
     done = {entry.what: entry for entry in setup_localhost(str(programs / "run"))}
-    assert done["computer localhost"].action == "made"
-    assert done["dp@localhost"].action == "made"
+    assert done[f"computer {localhost}"].action == "made"
+    assert done[f"dp@{localhost}"].action == "made"
     assert done["lmp"].action == "missing"
     assert "pip install" in done["lmp"].detail
     assert missing(list(done.values())) == ["lmp"]
-    code = orm.load_code("cp2k@localhost")
+    code = orm.load_code(f"cp2k@{localhost}")
     assert code.with_mpi is False
     assert code.computer.is_configured
     assert code.computer.get_minimum_job_poll_interval() <= 1.0
     assert code.computer.get_configuration()["safe_interval"] == 0.0
 
 
-def test_a_second_setup_changes_nothing(aiida_profile_clean, programs):
+def test_a_second_setup_changes_nothing(localhost, programs):
     setup_localhost(str(programs / "run"))
     before = orm.QueryBuilder().append(orm.InstalledCode).count()
     done = setup_localhost(str(programs / "run"))
@@ -61,17 +72,17 @@ def test_a_second_setup_changes_nothing(aiida_profile_clean, programs):
     assert orm.QueryBuilder().append(orm.InstalledCode).count() == before
 
 
-def test_a_code_that_points_elsewhere_is_kept_and_told(aiida_profile_clean, programs):
+def test_a_code_that_points_elsewhere_is_kept_and_told(localhost, programs):
     setup_localhost(str(programs / "run"))
     beside = programs / "elsewhere" / "dp"
     beside.parent.mkdir()
     beside.write_text("#!/bin/sh\n")
     done = {entry.what: entry for entry in setup_localhost()}
-    assert f"found {beside}" in done["dp@localhost"].detail
-    assert "verdi code relabel dp@localhost dp-old" in done["dp@localhost"].detail
+    assert f"found {beside}" in done[f"dp@{localhost}"].detail
+    assert f"verdi code relabel dp@{localhost} dp-old" in done[f"dp@{localhost}"].detail
 
 
-def test_a_file_makes_computers_and_codes(aiida_profile_clean, tmp_path):
+def test_a_file_makes_computers_and_codes(aiida_profile, tmp_path):
     path = tmp_path / "codes.yaml"
     path.write_text(
         "computers:\n"
@@ -94,7 +105,7 @@ def test_a_file_makes_computers_and_codes(aiida_profile_clean, tmp_path):
         ("computers: {}\n", "codes is missing"),
     ],
 )
-def test_a_wrong_file_is_told_with_its_line(aiida_profile_clean, tmp_path, text, expected):
+def test_a_wrong_file_is_told_with_its_line(aiida_profile, tmp_path, text, expected):
     path = tmp_path / "codes.yaml"
     path.write_text(text)
     with pytest.raises(CampaignError, match=expected):
