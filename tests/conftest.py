@@ -43,7 +43,7 @@ def aiida_profile(aiida_config, aiida_profile_factory):
 
 @pytest.fixture
 def aiida_profile_clean() -> None:
-    """Refused: the nodes and the daemon that tests of one process share would go with the profile."""
+    """Refused: nodes and the daemon that tests of one process share would go with the profile."""
     pytest.fail("do not empty the profile of the tests; use labels that no other test uses")
 
 
