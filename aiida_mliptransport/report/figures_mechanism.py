@@ -47,7 +47,7 @@ def mechanism_figure(curves: Sequence[MechanismCurve]) -> Iterator[Figure]:
             else:
                 _lines(axes, own, kind)
             x, y = _AXES[kind]
-            axes.set(title=kind.capitalize(), xlabel=x, ylabel=y)
+            axes.set(xlabel=x, ylabel=y)
             axes.set_ylim(bottom=0.0)
             axes.legend(fontsize=8)
         yield fig
@@ -55,6 +55,7 @@ def mechanism_figure(curves: Sequence[MechanismCurve]) -> Iterator[Figure]:
 
 def _jump_lengths(axes: Axes, curves: Sequence[MechanismCurve]) -> None:
     """Steps, so that bins without a hop are seen to be empty."""
+    axes.set_title("Jump lengths")
     colours = temperature_colours([curve.temperature for curve in curves])
     elements = list(dict.fromkeys(curve.name for curve in curves))
     for curve in curves:
@@ -82,9 +83,7 @@ def _lines(axes: Axes, curves: Sequence[MechanismCurve], kind: str) -> None:
         )  # fmt: skip
     if kind == "vibrations":
         axes.set_xlim(0.0, _last_mode(chosen))
-    axes.text(
-        0.98, 0.02, f"{hottest:g} K", transform=axes.transAxes, ha="right", fontsize=8, color=MUTED
-    )
+    axes.set_title(f"{kind.capitalize()}, {hottest:g} K")
 
 
 def _last_mode(curves: Sequence[MechanismCurve]) -> float:
