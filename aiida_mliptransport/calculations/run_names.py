@@ -62,3 +62,8 @@ class RunName:
 def point_name(structure: str, temperature_K: float) -> str:
     """Return the name of a structure at a temperature, like ``licl_1200K``."""
     return f"{structure}_{round(temperature_K)}K"
+
+
+def array_name(name: str) -> str:
+    """Return a name that AiiDA's arrays may have."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiida import orm
 
+from ..calculations.run_names import array_name
 from .collect_transport import read_fits
 from .graph import Root
 from .model import FloatArray
 from .model_transport import Mechanism, MechanismCurve, MechanismRow
-
-_NOT_IN_ARRAY_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 
 def read_mechanism(root: Root) -> Mechanism | None:
@@ -67,7 +65,7 @@ def mechanism_of(content: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -
 
 
 def _curves(point: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Iterator[MechanismCurve]:
-    prefix = _NOT_IN_ARRAY_NAME.sub("_", str(point["name"])) + "_"
+    prefix = array_name(str(point["name"])) + "_"
     own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
     where = (str(point["structure"]), float(point["temperature_K"]))
     for name, values in own.items():

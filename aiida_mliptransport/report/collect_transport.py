@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from aiida import orm
 
+from ..calculations.run_names import array_name, point_name
 from .collect_learning import read_checks
 from .graph import Root, children, in_namespace, outputs
 from .model import FloatArray
 from .model_transport import ArrheniusFit, Conductivity, Diffusion, MsdCurve, Point, Transport
 from .numbers import is_number
-
-#: AiiDA's arrays have names of these only; what else a structure's name holds became ``_``.
-_NOT_IN_ARRAY_NAME = re.compile(r"[^A-Za-z0-9_]")
 
 #: Name of the collective curve among those of the elements.
 CHARGE = "charge"
@@ -221,7 +218,7 @@ def _msd_curves(
     """Return the MSD of every element and of the charge, in the order of the points."""
     curves = []
     for point in points:
-        run = _NOT_IN_ARRAY_NAME.sub("_", f"{point.structure}_{round(point.temperature)}K")
+        run = array_name(point_name(point.structure, point.temperature))
         windows = {d.element: d.fit_window_ps for d in point.diffusion}
         if point.conductivity is not None:
             windows[CHARGE] = point.conductivity.fit_window_ps

@@ -18,7 +18,8 @@ from ...science.transport.mechanism_rows import RATES, Rows, join_rows, mechanis
 from ...science.transport.mechanism_settings import MechanismSettings
 from ...science.transport.point import spacing
 from ...science.transport.reference import ReferenceFrame, parse_reference_frame
-from .production_runs import PointRuns, array_name, check_start, group_runs
+from ..run_names import array_name
+from .production_runs import PointRuns, check_start, group_runs
 
 
 @calcfunction

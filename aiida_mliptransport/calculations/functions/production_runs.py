@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,11 +60,6 @@ def check_start(node: JoinedTrajectory) -> dict[str, Any]:
 def mean_volume(nodes: Sequence[JoinedTrajectory]) -> float:
     """Return the mean volume of the cells of several runs, Å³."""
     return float(np.mean([np.abs(np.linalg.det(node.cells)).mean() for node in nodes]))
-
-
-def array_name(name: str) -> str:
-    """Return a name that AiiDA's arrays may have."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def _in_order(name: RunName) -> tuple[str, int, int, int]:

@@ -29,7 +29,8 @@ from ...science.transport.point import (
 from ...science.transport.rdf import partial_rdfs
 from ...science.transport.records import coordination_record
 from ...science.transport.reference import ReferenceFrame, parse_reference_frame
-from .production_runs import PointRuns, array_name, check_start, group_runs, mean_volume
+from ..run_names import array_name
+from .production_runs import PointRuns, check_start, group_runs, mean_volume
 
 #: Frames that the RDF is averaged over at most; more do not change a curve that is looked at.
 MAX_RDF_FRAMES = 400

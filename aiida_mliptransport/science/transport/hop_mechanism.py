@@ -99,9 +99,13 @@ def describe_hops(
 
 
 def rate_record(estimate: RateEstimate) -> Record:
-    """Return a rate as plain values, with its 95 % interval."""
-    interval = list(estimate.interval()) if estimate.resolved else None
-    return {**estimate.as_dict(), "interval_95": interval}
+    """Return a rate and the residence time as plain values, with their 95 % intervals."""
+    known = estimate.resolved
+    return {
+        **estimate.as_dict(),
+        "interval_95": list(estimate.interval()) if known else None,
+        "residence_interval_95": list(estimate.residence_interval()) if known else None,
+    }
 
 
 def _share_record(share: Share) -> Record:

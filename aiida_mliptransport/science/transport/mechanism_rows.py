@@ -125,7 +125,6 @@ def _row(
 
 def _hop_rows(element: str, hops: Mapping[str, Any]) -> Rows:
     rate, moved = hops["rate"], hops["diffusion"]
-    residence = rate["interval_95"]
     rows = {
         f"hop_rate_{element}": _row(
             rate["rate_per_ps"], rate["standard_error_per_ps"], rate["interval_95"], "1/ps", rate
@@ -133,7 +132,7 @@ def _hop_rows(element: str, hops: Mapping[str, Any]) -> Rows:
         f"residence_{element}": _row(
             rate["residence_ps"],
             rate["residence_error_ps"],
-            [1.0 / residence[1], 1.0 / residence[0]] if residence else None,
+            rate["residence_interval_95"],
             "ps",
             rate,
         ),
