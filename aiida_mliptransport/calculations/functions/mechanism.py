@@ -11,8 +11,7 @@ from aiida.engine import calcfunction
 
 from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
-from ...science.transport.arrhenius import ArrheniusFit, fit_arrhenius
-from ...science.transport.joined_point import join_fits
+from ...science.transport.joined_point import fit_members
 from ...science.transport.mechanism import MechanismResult, MechanismRun, analyse_mechanism
 from ...science.transport.mechanism_rows import RATES, Rows, join_rows, mechanism_rows
 from ...science.transport.mechanism_settings import MechanismSettings
@@ -149,17 +148,12 @@ def _arrhenius(by_temperature: Mapping[float, Mapping[str, Rows]]) -> dict[str, 
 
 
 def _fit_members(name: str, by_temperature: Mapping[float, Mapping[str, Rows]]) -> dict[str, Any]:
-    fits: dict[str, ArrheniusFit] = {}
-    for member in sorted({member for members in by_temperature.values() for member in members}):
-        rows = [
-            (temperature, members[member][name])
-            for temperature, members in sorted(by_temperature.items())
-            if name in members.get(member, {})
-        ]
-        good = [(t, row["value"], row["standard_error"]) for t, row in rows if row["resolved"]]
-        if len(good) < 3:
-            counted = f"resolved at {len(good)} of {len(by_temperature)} temperatures"
-            return {"Ea_eV": None, "reason": f"{member}: {counted}, expected 3 or more"}
-        temperatures, values, errors = zip(*good, strict=True)
-        fits[member] = fit_arrhenius(temperatures, values, errors, "rate")
-    return join_fits(fits)
+    names = {member for members in by_temperature.values() for member in members}
+    unseen = {"resolved": False, "value": None, "standard_error": None}
+    points: dict[str, list[tuple[float, float | None, float | None]]] = {m: [] for m in names}
+    for temperature, members in sorted(by_temperature.items()):
+        for member in names:
+            row = members.get(member, {}).get(name, unseen)
+            value = row["value"] if row["resolved"] else None
+            points[member].append((temperature, value, row["standard_error"]))
+    return fit_members(points, "rate")

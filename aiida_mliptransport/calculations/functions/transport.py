@@ -12,11 +12,11 @@ from aiida.engine import calcfunction
 
 from ...data.segments import JoinedTrajectory
 from ...data.trajectory import MDTrajectoryData
-from ...science.transport.arrhenius import ArrheniusFit, ArrheniusQuantity, fit_arrhenius
+from ...science.transport.arrhenius import ArrheniusQuantity
 from ...science.transport.joined_point import (
+    fit_members,
     join_conductivity,
     join_diffusion,
-    join_fits,
     join_green_kubo,
 )
 from ...science.transport.point import (
@@ -239,27 +239,11 @@ def _fit_members(
     element: str | None,
 ) -> dict[str, Any]:
     """Fit one quantity for each member and join the lines."""
-    fits = {}
-    for member in sorted({member for point in points for member in point["members"]}):
-        records = [
-            (point["temperature_K"], point["members"][member][kind])
-            for point in points
-            if member in point["members"]
-        ]
-        rows = [(t, record[element] if element else record) for t, record in records]
-        fit = _fit(rows, key, quantity)
-        if isinstance(fit, str):
-            return {"Ea_eV": None, "reason": f"{member}: {fit}"}
-        fits[member] = fit
-    return join_fits(fits)
-
-
-def _fit(
-    rows: list[tuple[float, dict[str, Any]]], key: str, quantity: ArrheniusQuantity
-) -> ArrheniusFit | str:
-    """Return the fit, or why there is none."""
-    good = [(t, r[key], r["standard_error"]) for t, r in rows if r["resolved"]]
-    if len({t for t, _, _ in good}) < 3:
-        return f"resolved at {len(good)} of {len(rows)} temperatures, expected 3 or more"
-    temperatures, values, errors = zip(*good, strict=True)
-    return fit_arrhenius(temperatures, values, errors, quantity)
+    members: dict[str, list[tuple[float, float | None, float | None]]] = {}
+    for point in points:
+        for member, records in point["members"].items():
+            record = records[kind][element] if element else records[kind]
+            value = record[key] if record["resolved"] else None
+            row = (point["temperature_K"], value, record["standard_error"])
+            members.setdefault(member, []).append(row)
+    return fit_members(members, quantity)

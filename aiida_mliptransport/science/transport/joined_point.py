@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from aiida_mliptransport.science.transport.arrhenius import ArrheniusFit
+from aiida_mliptransport.science.transport.arrhenius import (
+    ArrheniusFit,
+    ArrheniusQuantity,
+    fit_arrhenius,
+)
 from aiida_mliptransport.science.transport.committee import JointEstimate, join_members
 
 #: Error of a transference number below which it is exact, but for rounding.
@@ -101,6 +105,31 @@ def join_fits(fits: Mapping[str, ArrheniusFit]) -> dict[str, Any]:
         "reduced_chi_square": float(np.mean([fit.reduced_chi_square for fit in members])),
         "warning": "; ".join(dict.fromkeys(fit.warning for fit in members if fit.warning)),
     }
+
+
+def fit_members(
+    members: Mapping[str, Sequence[tuple[float, float | None, float | None]]],
+    quantity: ArrheniusQuantity,
+) -> dict[str, Any]:
+    """Fit the points of each member and join the lines, or say which member has too few.
+
+    Parameters
+    ----------
+    members
+        Member to its points (temperature in K, value, standard error); value None where it is
+        not resolved.
+    quantity
+        What is fitted, as in `arrhenius.fit_arrhenius`.
+    """
+    fits = {}
+    for member, points in sorted(members.items()):
+        good = [(t, value, error) for t, value, error in points if value is not None]
+        if len({t for t, _, _ in good}) < 3:
+            counted = f"resolved at {len(good)} of {len(points)} temperatures"
+            return {"Ea_eV": None, "reason": f"{member}: {counted}, expected 3 or more"}
+        temperatures, values, errors = zip(*good, strict=True)
+        fits[member] = fit_arrhenius(temperatures, values, errors, quantity)
+    return join_fits(fits)
 
 
 def fit_record(fit: ArrheniusFit) -> dict[str, Any]:
