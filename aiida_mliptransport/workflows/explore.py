@@ -101,7 +101,7 @@ class ExploreWorkChain(FanOutWorkChain):
         )
         spec.outline(
             cls.setup,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.results,
         )
 

@@ -1,4 +1,4 @@
-"""Submit every child once, in waves, also when a killed worker runs a step a second time."""
+"""Submit every child once, a few at a time, also when a killed worker runs a step again."""
 
 from __future__ import annotations
 
@@ -112,8 +112,11 @@ class FanOutWorkChain(SubmitOnceWorkChain):
     """A WorkChain that runs many like jobs, at most ``max_concurrent`` at a time.
 
     A subclass sets ``self.ctx.pending`` (list of labels) and gives ``job(label)``; its outline
-    holds ``while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave)``. ``inspect_wave`` may put
+    holds ``while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs)``. ``job_ended(label)`` may put
     new labels into ``self.ctx.pending``, for example a retry.
+
+    AiiDA goes on with a step when all children that it waits for have ended. So a step waits for
+    the oldest running job only, and those that ended in the meantime are replaced with it.
     """
 
     @classmethod
@@ -131,22 +134,30 @@ class FanOutWorkChain(SubmitOnceWorkChain):
         """Return the process class and the inputs of the job called ``label``."""
         raise NotImplementedError
 
-    def has_pending(self) -> bool:
-        return bool(self.ctx.pending)
+    def job_ended(self, label: str) -> None:
+        """Look at a job that ended, well or not; called once for each."""
 
-    def submit_wave(self) -> None:
-        """Submit the next jobs and wait for all of them."""
-        wave = list(self.ctx.pending[: self.inputs.max_concurrent.value])
-        for label in wave:
+    def has_jobs(self) -> bool:
+        return bool(self.ctx.pending or self.ctx.get("running"))
+
+    def submit_jobs(self) -> None:
+        """Submit as many jobs as may run, and wait for the oldest one."""
+        running = list(self.ctx.get("running", []))
+        while self.ctx.pending and len(running) < self.inputs.max_concurrent.value:
+            label = self.ctx.pending.pop(0)
             process, inputs = self.job(label)
-            node = self.submit_once(label, process, inputs)
-            self.to_context(**{label: node})
-            self.report(f"{label}: {node.process_label}<{node.pk}>")
-        self.ctx.wave = wave
+            self.ctx[label] = self.submit_once(label, process, inputs)
+            self.report(f"{label}: {self.ctx[label].process_label}<{self.ctx[label].pk}>")
+            running.append(label)
+        self.ctx.running = running
+        self.to_context(**{running[0]: self.ctx[running[0]]})
 
-    def inspect_wave(self) -> None:
-        """Drop the wave's labels from those that are pending."""
-        self.ctx.pending = self.ctx.pending[len(self.ctx.wave) :]
+    def collect_jobs(self) -> None:
+        """Take those that ended off the list of running jobs, in the order of their submission."""
+        ended = [label for label in self.ctx.running if self.ctx[label].is_terminated]
+        self.ctx.running = [label for label in self.ctx.running if label not in ended]
+        for label in ended:
+            self.job_ended(label)
 
 
 def _validate_max_concurrent(value: orm.Int | None, _: Any) -> str | None:

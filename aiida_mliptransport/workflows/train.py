@@ -117,7 +117,7 @@ class TrainWorkChain(FanOutWorkChain):
         )
         spec.outline(
             cls.setup,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.results,
         )
 
@@ -197,28 +197,25 @@ class TrainWorkChain(FanOutWorkChain):
             inputs["checkpoint"] = self.child(job["checkpoint_of"]).outputs.remote_folder
         return DeepmdTrainCalculation, inputs
 
-    def inspect_wave(self) -> None:
+    def job_ended(self, label: str) -> None:
         """Keep what was trained; retry bad luck once, and go on where time ran out."""
-        wave = list(self.ctx.wave)
-        super().inspect_wave()
-        for label in wave:
-            job, node = self.ctx.jobs[label], self.child(label)
-            status = _exit_label(node)
-            if node is not None and "potential" in node.outputs and status in (None, *USABLE):
-                self.ctx.done[job["member"]] = label
-                if status in USABLE:
-                    self.report(f"{label}: {node.exit_message}")
-                continue
-            reason = failure_reason(node)
-            following = self._following(job, label, status)
-            self.report(
-                f"{label} failed: {reason}; " + (f"next {following}" if following else "given up")
-            )
-            if following is None:
-                self.ctx.reason = self.ctx.reason or f"{label}: {reason}"
-            elif following not in self.ctx.jobs:
-                self.ctx.pending.append(following)
-                self.ctx.jobs[following] = self._changed(job, label, status)
+        job, node = self.ctx.jobs[label], self.child(label)
+        status = _exit_label(node)
+        if node is not None and "potential" in node.outputs and status in (None, *USABLE):
+            self.ctx.done[job["member"]] = label
+            if status in USABLE:
+                self.report(f"{label}: {node.exit_message}")
+            return
+        reason = failure_reason(node)
+        following = self._following(job, label, status)
+        self.report(
+            f"{label} failed: {reason}; " + (f"next {following}" if following else "given up")
+        )
+        if following is None:
+            self.ctx.reason = self.ctx.reason or f"{label}: {reason}"
+        elif following not in self.ctx.jobs:
+            self.ctx.pending.append(following)
+            self.ctx.jobs[following] = self._changed(job, label, status)
 
     def _following(self, job: Mapping[str, Any], label: str, status: str | None) -> str | None:
         """Return the label of the job that comes after a failed one, or None to give up."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiida import orm
 from aiida.calculations.arithmetic.add import ArithmeticAddCalculation
-from aiida.engine import calcfunction
+from aiida.engine import calcfunction, while_
 
 from aiida_mliptransport.workflows.submission import FanOutWorkChain
 
@@ -35,7 +35,11 @@ class HeldFanOut(FanOutWorkChain):
         spec.input("folder", valid_type=orm.Str)
         spec.input("jobs", valid_type=orm.Int)
         spec.output_namespace("sums", valid_type=orm.Int, dynamic=True)
-        spec.outline(cls.setup, cls.submit_wave, cls.results)
+        spec.outline(
+            cls.setup,
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
+            cls.results,
+        )
 
     def setup(self):
         self.ctx.pending = [f"add_{i}" for i in range(self.inputs.jobs.value)]

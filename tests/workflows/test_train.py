@@ -81,8 +81,8 @@ def end_job(computer, tmp_path):
         node.set_exit_message(code.message if code else None)
         node.set_process_state(ProcessState.FINISHED)
         node.seal()
-        process.ctx.wave = [label]
-        process.inspect_wave()
+        process.ctx.pending.remove(label)
+        process.job_ended(label)
         return node
 
     return end

@@ -94,7 +94,7 @@ class AimdWorkChain(FanOutWorkChain):
         )
         spec.outline(
             cls.setup,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.results,
         )
         spec.exit_code(
@@ -179,30 +179,28 @@ class AimdWorkChain(FanOutWorkChain):
         parameters["seed"] = run["seed"]
         return self.run_job(structure, parameters, run["attempt"])
 
-    def inspect_wave(self) -> None:
+    def job_ended(self, label: str) -> None:
         """Try a run that gave no frame once more, with another seed."""
-        super().inspect_wave()
-        for label in self.ctx.wave:
-            node = self.ctx[label]
-            run = self.ctx.runs[label]
-            if "frames" in node.outputs:
-                if not node.is_finished_ok:
-                    self.report(
-                        f"{label}: ended early (exit status {node.exit_status}: "
-                        f"{failure_reason(node)}), "
-                        f"its {node.outputs.frames.n_frames} frames are kept"
-                    )
-                continue
-            where = f"{label}: no frame (exit status {node.exit_status}: {failure_reason(node)})"
-            if run["attempt"] + 1 >= MAX_ATTEMPTS:
-                self.report(f"{where}, given up")
-                continue
-            self.report(f"{where}, tried again with another seed")
-            retry = f"{label}_retry"
-            self._add_run(
-                retry, run["structure"], run["temperature_K"], run["name"], run["attempt"] + 1
-            )
-            self.ctx.final[run["name"]] = retry
+        node = self.ctx[label]
+        run = self.ctx.runs[label]
+        if "frames" in node.outputs:
+            if not node.is_finished_ok:
+                self.report(
+                    f"{label}: ended early (exit status {node.exit_status}: "
+                    f"{failure_reason(node)}), "
+                    f"its {node.outputs.frames.n_frames} frames are kept"
+                )
+            return
+        where = f"{label}: no frame (exit status {node.exit_status}: {failure_reason(node)})"
+        if run["attempt"] + 1 >= MAX_ATTEMPTS:
+            self.report(f"{where}, given up")
+            return
+        self.report(f"{where}, tried again with another seed")
+        retry = f"{label}_retry"
+        self._add_run(
+            retry, run["structure"], run["temperature_K"], run["name"], run["attempt"] + 1
+        )
+        self.ctx.final[run["name"]] = retry
 
     def results(self) -> Any:
         """Join the frames of all runs and check the quorum."""

@@ -67,7 +67,7 @@ class LabelWorkChain(FanOutWorkChain):
         )
         spec.outline(
             cls.setup,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.results,
         )
         spec.exit_code(
@@ -145,31 +145,29 @@ class LabelWorkChain(FanOutWorkChain):
             )["result"]
         return self.batch_job(frames, batch["attempt"], batch["classes"])
 
-    def inspect_wave(self) -> None:
-        """Retry the frames of the wave that got no label, once and in smaller batches."""
-        super().inspect_wave()
-        for label in self.ctx.wave:
-            batch = self.ctx.batches[label]
-            failures = self._batch_failures(label)
-            if not failures:
-                continue
-            classes = sorted({failure["class"] for failure in failures})
-            node = self.ctx[label]
-            where = f"{label}: {len(failures)} of {len(batch['indices'])} frames without a label"
-            reason = f"{', '.join(classes)}; exit status {node.exit_status}"
-            if batch["attempt"] + 1 >= MAX_ATTEMPTS:
-                self.report(f"{where} ({reason}), quarantined")
-                self.ctx.quarantined.extend(failures)
-                continue
-            size = max(1, min(len(failures), len(batch["indices"])) // RETRY_SHARE)
-            self.report(f"{where} ({reason}), tried again in batches of {size}")
-            self._add_batches(
-                f"{label}_retry",
-                [failure["index"] for failure in failures],
-                size,
-                batch["attempt"] + 1,
-                classes,
-            )
+    def job_ended(self, label: str) -> None:
+        """Retry the frames of a batch that got no label, once and in smaller batches."""
+        batch = self.ctx.batches[label]
+        failures = self._batch_failures(label)
+        if not failures:
+            return
+        classes = sorted({failure["class"] for failure in failures})
+        node = self.ctx[label]
+        where = f"{label}: {len(failures)} of {len(batch['indices'])} frames without a label"
+        reason = f"{', '.join(classes)}; exit status {node.exit_status}"
+        if batch["attempt"] + 1 >= MAX_ATTEMPTS:
+            self.report(f"{where} ({reason}), quarantined")
+            self.ctx.quarantined.extend(failures)
+            return
+        size = max(1, min(len(failures), len(batch["indices"])) // RETRY_SHARE)
+        self.report(f"{where} ({reason}), tried again in batches of {size}")
+        self._add_batches(
+            f"{label}_retry",
+            [failure["index"] for failure in failures],
+            size,
+            batch["attempt"] + 1,
+            classes,
+        )
 
     def _batch_failures(self, label: str) -> list[dict[str, Any]]:
         """Return the failures of one batch, with indices counted in the input frames."""

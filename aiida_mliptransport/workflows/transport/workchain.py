@@ -40,12 +40,12 @@ class TransportWorkChain(FanOutWorkChain):
         define_exit_codes(spec)
         spec.outline(
             cls.setup,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.setup_mean_cell,
-            while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.setup_production,
-            while_(cls.has_pending)(
-                while_(cls.has_pending)(cls.submit_wave, cls.inspect_wave),
+            while_(cls.has_jobs)(
+                while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
                 cls.analyse,
                 cls.extend,
             ),
@@ -178,22 +178,19 @@ class TransportWorkChain(FanOutWorkChain):
             "parameters": orm.Dict(dict(inputs["parameters"])),
         }
 
-    def inspect_wave(self) -> None:
-        """Let production runs that ended for wall clock time go on from their own state."""
-        super().inspect_wave()
-        for label in self.ctx.wave:
-            run = self.child(label)
-            if label not in self.ctx.get("segments", {}) and "_segment" not in label:
-                continue
-            if run is None or not ran_out_of_time(run) or "restart" not in run.outputs:
-                continue
-            asked = self.ctx.jobs[label]["parameters"]["steps"]
-            done = run.outputs.results["last_step"] - self._first_step(label)
-            if done <= 0:
-                self.report(f"{label} made no step in its wall clock time; it does not go on")
-                continue
-            if done < asked:
-                self._continue(label, asked - done)
+    def job_ended(self, label: str) -> None:
+        """Let a production run that ended for wall clock time go on from its own state."""
+        run = self.child(label)
+        if label not in self.ctx.get("segments", {}) and "_segment" not in label:
+            return
+        if run is None or not ran_out_of_time(run) or "restart" not in run.outputs:
+            return
+        asked = self.ctx.jobs[label]["parameters"]["steps"]
+        done = run.outputs.results["last_step"] - self._first_step(label)
+        if done <= 0:
+            self.report(f"{label} made no step in its wall clock time; it does not go on")
+        elif done < asked:
+            self._continue(label, asked - done)
 
     def analyse(self) -> Any:
         """Analyse what there is; runs that failed are left out and reported."""
