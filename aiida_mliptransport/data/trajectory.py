@@ -21,6 +21,9 @@ SCHEMA_VERSION = 1
 #: Largest stored chunk of one array.
 CHUNK_BYTES = 64 * 1024**2
 
+#: Largest array that a stored node keeps in memory once it was read: a read costs milliseconds.
+KEPT_BYTES = 1024**2
+
 #: Default memory of one block of the iterators.
 BLOCK_BYTES = 256 * 1024**2
 
@@ -217,6 +220,10 @@ class MDTrajectoryData(orm.Data):
         self.base.repository.put_object_from_filelike(buffer, f"{name}.npy")
 
     def _get(self, name: str) -> npt.NDArray[Any]:
+        """Read one array that is not cut into chunks; a stored node keeps the small ones."""
+        kept: dict[str, npt.NDArray[Any]] = self.__dict__.setdefault("_kept_arrays", {})
+        if name in kept:
+            return kept[name]
         version = self.base.attributes.get("schema_version")
         if version > SCHEMA_VERSION:
             raise TrajectoryError(
@@ -224,7 +231,11 @@ class MDTrajectoryData(orm.Data):
                 f"{SCHEMA_VERSION}; upgrade aiida-mliptransport"
             )
         content = self.base.repository.get_object_content(f"{name}.npy", mode="rb")
-        return np.load(io.BytesIO(content), allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        if self.is_stored and array.nbytes <= KEPT_BYTES:
+            array.flags.writeable = False
+            kept[name] = array
+        return array
 
     def _read_rows(self, name: str, first: int, last: int) -> npt.NDArray[np.float32]:
         """Return rows first..last (exclusive) of one chunk, without reading the others."""

@@ -216,19 +216,24 @@ def _choose_candidates(
 
 
 def _descriptors(pool: list[tuple[_Run, int]], species: list[int], cutoff: float) -> np.ndarray:
-    rows = []
-    for run, index in pool:
-        frame = slice(index, index + 1)
-        rows.append(
-            radial_descriptor(
-                run.node.positions(frames=frame),
-                run.node.cells[frame],
-                run.node.pbc,
-                run.node.numbers,
-                species=species,
-                cutoff=cutoff,
-            )[0]
+    """Describe the frames of ``pool`` in its order; each trajectory is read once."""
+    rows: list[np.ndarray] = [np.empty(0)] * len(pool)
+    places: dict[str, list[int]] = {}
+    for place, (run, _) in enumerate(pool):
+        places.setdefault(run.key, []).append(place)
+    for here in places.values():
+        run = pool[here[0]][0]
+        frames = run.node.take([pool[place][1] for place in here]).systems[0]
+        described = radial_descriptor(
+            frames.positions,
+            frames.cells,
+            frames.pbc,
+            frames.numbers,
+            species=species,
+            cutoff=cutoff,
         )
+        for place, row in zip(here, described, strict=True):
+            rows[place] = row
     return np.array(rows)
 
 
