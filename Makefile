@@ -7,7 +7,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # Small models run slower on more threads; jobs run side by side instead.
 export OMP_NUM_THREADS ?= 1
-EXTERNAL := daemon or cp2k or deepmd or lammps or tblite or slurm or slow
+EXTERNAL := daemon or cp2k or deepmd or lammps or tblite or slurm
+LONG := medium or slow
 
 .PHONY: help install demo demo-cp2k cp2k lint test test-fast test-slow clean
 
@@ -43,8 +44,8 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-fast: install  ## Tests without a daemon or an external program.
-	$(BIN)/pytest -q -m "not ($(EXTERNAL))"
+test-fast: install  ## Tests of less than a second, without a daemon or an external program.
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not ($(EXTERNAL) or $(LONG))"
 
 test: lint cp2k  ## Lint, types and all tests that fit every change, with the real programs.
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadfile -m "not (slow or slurm)"

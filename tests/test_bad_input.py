@@ -361,6 +361,7 @@ def read_again(node: orm.CalcJobNode, inputs: dict[str, Any]) -> None:
     assert again.get_job_id() is None
 
 
+@pytest.mark.medium
 def test_labels_that_the_parser_could_not_write_are_read_again_without_another_run(
     make_code, label_inputs, monkeypatch
 ):
@@ -373,6 +374,7 @@ def test_labels_that_the_parser_could_not_write_are_read_again_without_another_r
     read_again(node, label_inputs)
 
 
+@pytest.mark.medium
 def test_labels_that_the_repository_could_not_store_are_read_again_without_another_run(
     make_code, label_inputs, monkeypatch
 ):

@@ -23,6 +23,8 @@ from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.science.frames import Frames
 
+pytestmark = pytest.mark.medium
+
 RUNNER = Path(runners.__file__).parent / "ase_runner.py"
 
 EMT = {"name": "emt"}

@@ -185,6 +185,7 @@ def test_a_report_into_a_missing_folder_is_refused(run, tmp_path):
     assert "make it first" in result.output
 
 
+@pytest.mark.medium
 def test_the_doctor_ends_with_1_and_the_command_that_mends(run):
     result = run("doctor", "--no-codes")
     assert result.exit_code == 1
@@ -192,6 +193,7 @@ def test_the_doctor_ends_with_1_and_the_command_that_mends(run):
     assert "mend it: verdi daemon start" in result.output
 
 
+@pytest.mark.medium
 def test_the_doctor_closes_orphans_when_asked(run, running):
     from aiida.common.links import LinkType
 

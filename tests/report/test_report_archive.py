@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from aiida import orm
 from aiida.storage.sqlite_zip.backend import SqliteZipBackend
 from aiida.tools.archive import create_archive
 
 from aiida_mliptransport.report.collect import collect
 from aiida_mliptransport.report.html import render
+
+pytestmark = pytest.mark.medium
 
 
 def test_a_report_of_an_archive_is_that_of_the_profile(transport_alone, tmp_path):

@@ -11,6 +11,8 @@ from synthetic_campaign import RMSE
 from aiida_mliptransport.report.collect import NotReportableError, collect
 from aiida_mliptransport.report.verdict import verdict
 
+pytestmark = pytest.mark.medium
+
 
 def test_the_learning_curve_of_a_finished_campaign_is_that_of_its_history(finished_report):
     iterations = finished_report.iterations

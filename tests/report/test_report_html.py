@@ -12,6 +12,8 @@ import pytest
 from aiida_mliptransport.report.collect import collect
 from aiida_mliptransport.report.html import render, write_report
 
+pytestmark = pytest.mark.medium
+
 SECTIONS = (
     "numbers checks learning parity deviations rdf msd arrhenius cost provenance failures inputs "
     "versions"

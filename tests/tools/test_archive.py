@@ -11,6 +11,8 @@ from aiida.engine import calcfunction
 
 from aiida_mliptransport.tools.archive import ArchiveError, export_study
 
+pytestmark = pytest.mark.medium
+
 
 @calcfunction
 def double(number):

@@ -78,6 +78,7 @@ def test_the_code_s_own_environment_is_used(tmp_path, computer, program):
     assert examine("dp", code)[0].detail == "DeePMD-kit 9.9.9"
 
 
+@pytest.mark.medium
 def test_missing_basis_files_are_named(program, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
@@ -96,6 +97,7 @@ def test_a_python_without_ase_is_told(program):
     assert finding.remedy.endswith("-m pip install ase numpy")
 
 
+@pytest.mark.medium
 def test_a_stopped_daemon_is_a_problem_with_its_command(aiida_profile):
     findings = {finding.subject: finding for finding in doctor.examine(codes=False)}
     assert not findings["daemon"].ok

@@ -16,6 +16,8 @@ from aiida_mliptransport.science.frames import Frames, System
 from aiida_mliptransport.tools.archive import export_study
 from aiida_mliptransport.tools.lineage import LineageError, trace
 
+pytestmark = pytest.mark.medium
+
 LEVEL = {"engine": "test", "method": "none"}
 
 

@@ -13,6 +13,8 @@ from aiida.manage import get_manager
 
 from aiida_mliptransport.tools import repair
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def parent():

@@ -12,6 +12,8 @@ from ase.calculators.emt import EMT
 from aiida_mliptransport.workflows.aimd.ase import AseAimdWorkChain
 from aiida_mliptransport.workflows.aimd.base import displace_structure
 
+pytestmark = pytest.mark.medium
+
 EMT_SPEC = {"name": "emt"}
 PARAMETERS = {"steps": 20, "trajectory_stride": 5, "discard_steps": 10, "timestep_fs": 2.0}
 

@@ -1,10 +1,13 @@
 """A fan-out gives a free place to the next job while an earlier one still runs."""
 
+import pytest
 from aiida import orm
 from aiida.calculations.arithmetic.add import ArithmeticAddCalculation
 from aiida.engine import run_get_node, while_
 
 from aiida_mliptransport.workflows.submission import FanOutWorkChain
+
+pytestmark = pytest.mark.medium
 
 WAIT = """
 for _ in $(seq 600); do [ -e {gone} ] || break; sleep 0.1; done

@@ -15,6 +15,8 @@ from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.workflows.label.ase import AseLabelWorkChain, patient_calculator
 from aiida_mliptransport.workflows.protocols import ProtocolError
 
+pytestmark = pytest.mark.medium
+
 
 def copper(seed, element="Cu"):
     atoms = bulk(element, cubic=True)

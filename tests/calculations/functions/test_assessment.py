@@ -11,6 +11,8 @@ from aiida_mliptransport.calculations.functions.assessment import (
     propose_trust_levels,
 )
 
+pytestmark = pytest.mark.medium
+
 TARGETS = {
     "max_relative_force_rmse": 0.15,
     "min_share_accurate": 0.9,

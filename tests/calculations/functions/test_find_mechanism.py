@@ -9,6 +9,8 @@ from aiida_mliptransport.data.trajectory import MDTrajectoryData
 from aiida_mliptransport.science.transport import ESTIMATOR_VERSION
 from aiida_mliptransport.science.units import BOLTZMANN_EV_K
 
+pytestmark = pytest.mark.medium
+
 SPACING, REPEATS, DT_PS = 2.5, 4, 0.5
 CELL = SPACING * REPEATS * np.eye(3)
 BARRIER_EV, ATTEMPTS_PER_PS = 0.2, 1.5

@@ -9,6 +9,8 @@ from aiida_mliptransport.calculations.functions.selection import select_frames
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.trajectory import MDTrajectoryData
 
+pytestmark = pytest.mark.medium
+
 PARAMETERS = {
     "n_candidates": 4,
     "n_blind": 3,

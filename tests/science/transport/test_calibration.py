@@ -13,6 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.medium
+
 N_TRAJECTORIES = 40
 N_FRAMES = 1000
 N_IONS = 8

@@ -199,6 +199,7 @@ def turned_walk(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(steps @ axes, axis=0), axes.T @ np.diag([0.05, 0.1, 0.2]) @ axes * 1e-4
 
 
+@pytest.mark.medium
 def test_the_tensor_of_an_anisotropic_walk_has_calibrated_errors() -> None:
     held = np.zeros((3, 3))
     for seed in range(200):

@@ -22,6 +22,7 @@ def stationary(rng: np.random.Generator, n_frames: int = N_FRAMES) -> np.ndarray
     return lfilter([1.0], [1.0, -rho], noise)[burn_in:]
 
 
+@pytest.mark.medium
 def test_stationary_series_pass_but_for_one_in_a_hundred() -> None:
     rng = np.random.default_rng(1)
     passed = [check_equilibration(stationary(rng)).equilibrated for _ in range(300)]

@@ -11,6 +11,8 @@ from aiida_mliptransport.science.transport.hop_diffusion import HopDiffusion, di
 from aiida_mliptransport.science.transport.hop_rates import estimate_rate
 from aiida_mliptransport.science.transport.hop_shares import share_of_hops
 
+pytestmark = pytest.mark.medium
+
 N_WALKS = 200
 
 

@@ -98,6 +98,7 @@ def test_cores_that_miss_most_positions_are_warned_of() -> None:
     assert "in the core of a site" in hops.record["hops"]["Li"]["warning"]
 
 
+@pytest.mark.medium
 def test_molecules_convert_and_carry_charge_at_planted_rates() -> None:
     chance = 0.05
     runs = []

@@ -82,6 +82,7 @@ def test_a_law_whose_parameters_are_not_resolved_is_still_a_rival() -> None:
     assert "piecewise from two_processes" in comparison.reason
 
 
+@pytest.mark.medium
 def test_curvature_is_claimed_for_few_straight_lines() -> None:
     rng = np.random.default_rng(9)
     claims = sum(compare(SOLID, LINE, 0.1, rng).curvature_resolved for _ in range(60))
