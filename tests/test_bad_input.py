@@ -25,6 +25,8 @@ from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mliptransport.workflows.transport import TransportWorkChain
 
+pytestmark = pytest.mark.medium
+
 
 def licl() -> orm.StructureData:
     return orm.StructureData(ase=bulk("LiCl", "rocksalt", a=5.13, cubic=True))
@@ -361,7 +363,6 @@ def read_again(node: orm.CalcJobNode, inputs: dict[str, Any]) -> None:
     assert again.get_job_id() is None
 
 
-@pytest.mark.medium
 def test_labels_that_the_parser_could_not_write_are_read_again_without_another_run(
     make_code, label_inputs, monkeypatch
 ):
@@ -374,7 +375,6 @@ def test_labels_that_the_parser_could_not_write_are_read_again_without_another_r
     read_again(node, label_inputs)
 
 
-@pytest.mark.medium
 def test_labels_that_the_repository_could_not_store_are_read_again_without_another_run(
     make_code, label_inputs, monkeypatch
 ):

@@ -84,6 +84,7 @@ def test_unknown_parameter_is_refused(generate_calc_job, inputs):
         generate_calc_job(ENTRY_POINT, {**inputs, "parameters": orm.Dict({"strid": 2})})
 
 
+@pytest.mark.medium
 def test_runner_evaluates_any_registered_calculator(generate_calc_job, inputs, frames):
     folder, _ = generate_calc_job(ENTRY_POINT, inputs)
     lj = {"name": "lj", "epsilon_eV": 0.2, "sigma_A": 2.2, "cutoff_A": 5.0}

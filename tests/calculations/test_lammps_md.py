@@ -82,6 +82,7 @@ def script_of(generate_calc_job, inputs):
 # ---------------------------------------------------------------- what is written
 
 
+@pytest.mark.medium
 def test_an_nvt_run_is_written_as_expected(script_of):
     assert script_of(
         ensemble="nvt", thermostat_damping_fs=100.0, store_velocities=True, equilibration_steps=20

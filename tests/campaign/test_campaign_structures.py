@@ -90,6 +90,7 @@ def test_the_file_is_a_declared_import_and_the_cell_has_a_creator(campaign_file)
     assert len(transport["licl64"].sites) == 64
 
 
+@pytest.mark.medium
 def test_the_same_cell_has_the_same_hash_wherever_its_file_lies(campaign_file):
     first, _ = build_structures(load_campaign(campaign_file()))
     second, _ = build_structures(load_campaign(campaign_file(("name: licl-melt", "name: again"))))

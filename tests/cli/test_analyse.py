@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from aiida_mliptransport.cli import cli
 
+pytestmark = pytest.mark.medium
+
 N_IONS, N_FRAMES, INTERVAL, STEP = 20, 1500, 0.1, 0.3
 #: D = ⟨Δr²⟩ / 6τ of a walk with independent Gaussian steps; Å²/ps to cm²/s is 1e-4.
 D_CM2_S = 3 * STEP**2 / (6 * INTERVAL) * 1e-4

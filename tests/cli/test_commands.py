@@ -157,6 +157,7 @@ def test_a_process_that_ended_cannot_finish(run):
     assert f"process {node.pk} has already ended (finished)" in result.output
 
 
+@pytest.mark.medium
 def test_an_export_writes_an_archive_and_keeps_an_existing_one(run, tmp_path):
     result = double(orm.Int(2))
     path = tmp_path / "study.aiida"

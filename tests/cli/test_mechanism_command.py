@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from aiida_mliptransport.cli.main import cli
 
+pytestmark = pytest.mark.medium
+
 SPACING, REPEATS, N_FRAMES, DT_PS, RATE = 2.5, 3, 600, 0.2, 0.3
 
 

@@ -14,6 +14,8 @@ from aiida_mliptransport.calculations.walltime import WALLTIME_FILE
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
 
+pytestmark = pytest.mark.medium
+
 ENGINE = {
     "level_of_theory": {"engine": "tblite", "method": "GFN1-xTB", "k_points": "gamma"},
     "engine_version": "tblite 0.5",

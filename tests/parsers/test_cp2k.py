@@ -22,6 +22,8 @@ from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.parsers.cp2k_output import read_main_output, read_table, read_xyz
 from aiida_mliptransport.science.frames import Frames
 
+pytestmark = pytest.mark.medium
+
 FOLDER = Path(__file__).parent / "cp2k"
 OUTPUT = "aiida.out"
 POSITIONS, FORCES, CELLS, THERMO = (

@@ -10,6 +10,8 @@ from aiida import orm
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
 
+pytestmark = pytest.mark.medium
+
 ENTRY_POINT = "mliptransport.deepmd.train"
 HEADER = "#  step      rmse_trn    rmse_e_trn    rmse_f_trn    rmse_v_trn         lr\n"
 REMARK = "# If there is no available reference data, rmse_*_{val,trn} will print nan\n"

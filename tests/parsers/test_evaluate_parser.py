@@ -13,6 +13,8 @@ from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.science.frames import Frames
 
+pytestmark = pytest.mark.medium
+
 ENTRY_POINT = "mliptransport.evaluate"
 
 

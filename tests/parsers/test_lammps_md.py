@@ -20,6 +20,8 @@ from aiida_mliptransport.parsers.lammps_files import (
     read_messages,
 )
 
+pytestmark = pytest.mark.medium
+
 COLUMNS = "id type xu yu zu"
 PARAMETERS = {
     "ensemble": "nvt",

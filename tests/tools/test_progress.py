@@ -99,6 +99,7 @@ def test_a_campaign_that_just_started_says_so(graph):
     assert progress.iterations == []
 
 
+@pytest.mark.medium
 def test_selection_and_labels_are_known_before_the_iteration_was_assessed(graph):
     first_iteration(graph)
     evaluate = graph.child("iteration_01_evaluate", kind=orm.CalcJobNode, ended=False)
@@ -127,6 +128,7 @@ def test_labels_of_finished_batches_count_while_the_labelling_runs(graph):
     assert read_progress(graph.root.pk).n_labels == 5
 
 
+@pytest.mark.medium
 def test_the_record_of_an_assessed_iteration_is_shown(graph):
     first_iteration(graph)
     record = {

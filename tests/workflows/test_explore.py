@@ -14,6 +14,8 @@ from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.workflows.explore import ExploreWorkChain
 from aiida_mliptransport.workflows.protocols import list_protocols
 
+pytestmark = pytest.mark.medium
+
 
 def licl(repeat=1) -> orm.StructureData:
     return orm.StructureData(ase=bulk("LiCl", "rocksalt", a=5.13, cubic=True).repeat(repeat))

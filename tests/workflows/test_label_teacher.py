@@ -18,6 +18,8 @@ from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.workflows.aimd.ase import AseAimdWorkChain
 from aiida_mliptransport.workflows.label.teacher import TeacherLabelWorkChain
 
+pytestmark = pytest.mark.medium
+
 
 def salt(seed=0):
     atoms = bulk("LiCl", "rocksalt", a=5.13, cubic=True)

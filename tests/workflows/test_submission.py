@@ -13,6 +13,8 @@ from aiida_mliptransport.workflows.submission import (
     seal_orphan,
 )
 
+pytestmark = pytest.mark.medium
+
 
 @calcfunction
 def double(value):

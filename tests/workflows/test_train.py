@@ -17,6 +17,8 @@ from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.workflows.protocols import list_protocols, load_protocol
 from aiida_mliptransport.workflows.train import TrainWorkChain
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def frames(rattled_licl):

@@ -30,6 +30,7 @@ def test_a_bond_forms_below_the_inner_and_breaks_above_the_outer_radius() -> Non
     assert _bonded(distances) == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("start", "state"), [(2.4, 1), (4.0, 0)])
 def test_noise_between_the_radii_changes_nothing(start: float, state: int) -> None:
     noise = np.random.default_rng(1).uniform(2.61, 3.19, 500)

@@ -114,6 +114,7 @@ def _hops_and_drift(
     return ChargeDisplacement(vehicular, structural, None), {**truth, "total": sum(truth.values())}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("chance", [0.03, 0.5])
 def test_intervals_of_the_terms_cover_the_truth_with_rare_and_with_common_hops(
     chance: float,

@@ -127,6 +127,7 @@ def test_onsager_coefficients_add_up_to_the_conductivity_and_transference_to_one
     assert abs(matrix[0, 1]) < 3 * errors[0, 1]
 
 
+@pytest.mark.medium
 def test_scatter_of_the_transference_number_is_its_error() -> None:
     results = [_analyse(*_salt(100 + seed, 250, 3)) for seed in range(30)]
     numbers = [r.transference["Li"] for r in results]

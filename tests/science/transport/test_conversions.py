@@ -44,6 +44,7 @@ def test_a_short_lived_intermediate_neither_hides_nor_makes_a_conversion() -> No
     np.testing.assert_array_equal(committed.occupancy[[5, 6]], [[2, 0], [0, 2]])
 
 
+@pytest.mark.medium
 def test_recrossing_noise_makes_no_event_where_one_radius_would_count_hundreds() -> None:
     rng = np.random.default_rng(3)
     distance = np.where(np.arange(600) < 300, 2.2, 3.8)
@@ -66,6 +67,7 @@ def test_an_exchange_of_atoms_converts_nothing() -> None:
     assert find_conversions(result, "Al").counts.sum() == 0
 
 
+@pytest.mark.medium
 def test_two_state_species_have_their_rates_and_frequency() -> None:
     form, decay = 0.02, 0.04
     conversions = find_conversions(two_state(4, 20, 1500, form, decay), "Al")

@@ -124,6 +124,7 @@ def melt() -> tuple[np.ndarray, np.ndarray]:
     return np.array([x for x, _ in frames]), np.array([v for _, v in frames])
 
 
+@pytest.mark.medium
 def test_green_kubo_and_einstein_agree_on_an_underdamped_melt(melt) -> None:
     positions, velocities = melt
     species, counts = ["Li"] * 12 + ["Cl"] * 12, {"Cl": 12, "Li": 12}

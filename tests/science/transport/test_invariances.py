@@ -59,6 +59,7 @@ def same(first: list[float | None], second: list[float | None], factors=(1, 1, 1
             assert other == pytest.approx(one * factor, rel=1e-6)
 
 
+@pytest.mark.medium
 @EXAMPLES
 @given(SEEDS, st.tuples(*[st.floats(-1e3, 1e3)] * 3))
 def test_a_translation_changes_nothing(seed, shift) -> None:
@@ -120,6 +121,7 @@ def test_the_charge_displacement_of_a_neutral_cell_is_the_same_in_every_frame(se
     np.testing.assert_allclose(charge(name), charge("barycentric"), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.medium
 @EXAMPLES
 @given(seed=SEEDS)
 def test_atoms_may_have_charges_of_their_own_by_labels_of_their_own(seed) -> None:

@@ -126,6 +126,7 @@ def test_molecules_convert_and_carry_charge_at_planted_rates() -> None:
     assert counted[-1] * 2 == conversions["HO", "O"]["n_atoms"]
 
 
+@pytest.mark.medium
 def test_charges_that_do_not_fit_leave_the_rest_and_say_why() -> None:
     positions = hopping_hydrogen(3, 300, 0.05)[0]
     run = MechanismRun(positions, np.broadcast_to(CELL, (300, 3, 3)), 1.0)

@@ -21,6 +21,7 @@ def _pairs(bonded: np.ndarray) -> Speciation:
     return Speciation(symbols, len(bonded), 0.5, tuple(lives), ())
 
 
+@pytest.mark.medium
 def test_a_two_state_species_has_its_population_and_correlation_time() -> None:
     mean = mean_populations(two_state(4, 20, 1500, 0.02, 0.04))["AlCl"]
     assert mean.mean == pytest.approx(20 / 3, abs=3 * mean.standard_error)

@@ -22,6 +22,7 @@ def test_rigid_ions_diffuse_as_planted() -> None:
         assert item.estimate.relative_error < 0.05
 
 
+@pytest.mark.medium
 def test_lives_that_end_are_cut_into_pieces_and_short_ones_are_refused() -> None:
     rng = np.random.default_rng(9)
     n_pairs, n_frames = 20, 700

@@ -128,6 +128,7 @@ def test_the_distinct_part_at_time_zero_is_the_radial_distribution_function(seco
     assert rdf.g.max() > 0.0
 
 
+@pytest.mark.medium
 def test_an_ideal_gas_has_a_distinct_part_of_one_within_its_errors() -> None:
     hits, values = [], []
     for seed in range(12):
