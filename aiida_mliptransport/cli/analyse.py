@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import print_table
+from .trajectory_options import GivenTrajectory, parse_charges, trajectory_options
 
 if TYPE_CHECKING:
     from ..science.transport.point import PointResult
@@ -21,51 +22,18 @@ STREAM_BYTES = 10**9
 #: Errors by which a direction must differ from the mean for all three to be shown.
 ANISOTROPY_SIGMAS = 3.0
 
-_PAIR = "expected pairs such as Li=1,Cl=-1"
-
 
 def _charges(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, float]:
     return parse_charges(value)
 
 
-def parse_charges(value: str) -> dict[str, float]:
-    """Return the charges of ``Li=1,Cl=-1``."""
-    pairs = {}
-    for item in value.split(","):
-        element, equals, charge = item.partition("=")
-        try:
-            pairs[element.strip()] = float(charge)
-        except ValueError:
-            equals = ""
-        if not equals or not element.strip():
-            raise click.BadParameter(f"{item!r} in {value!r} is no charge; {_PAIR}")
-    return pairs
-
-
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@trajectory_options
 @click.option(
     "--charges",
     required=True,
     callback=_charges,
     help="Charge of every element in elementary charges, as Li=1,Cl=-1; never guessed.",
-)
-@click.option("--temperature", type=float, required=True, help="K.")
-@click.option("--interval", type=float, help="Time between two frames, ps.")
-@click.option("--timestep", type=float, help="MD time step of a LAMMPS dump, fs.")
-@click.option("--elements", help="Symbols of the types 1, 2, … of a dump, as Li,Cl.")
-@click.option(
-    "--frame",
-    default="barycentric",
-    show_default=True,
-    help="Reference frame: barycentric, laboratory, or framework:El+El for a solid's host.",
-)
-@click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames left out at the start.")
-@click.option("--format", "fmt", help="Format name of ASE, or lammps-dump.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the MSDs.")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report of one page."
 )
 @click.option(
     "--scratch",
@@ -74,15 +42,8 @@ def parse_charges(value: str) -> dict[str, float]:
     "during the analysis.",
 )
 def analyse(
-    file: Path,
+    given: GivenTrajectory,
     charges: dict[str, float],
-    temperature: float,
-    interval: float | None,
-    timestep: float | None,
-    elements: str | None,
-    frame: str,
-    skip: int,
-    fmt: str | None,
     as_json: bool,
     plot: Path | None,
     html: Path | None,
@@ -97,31 +58,21 @@ def analyse(
       aiida-mliptransport analyse XDATCAR --interval 0.02 --temperature 600 \\
           --charges Li=1,P=5,S=-2 --frame framework:P+S --html analysis.html --json
     """
-    if temperature <= 0:
-        raise click.BadParameter(f"{temperature} K, expected a positive temperature in K")
-    symbols = elements.split(",") if elements else None
-    timing = {"interval_ps": interval, "timestep_fs": timestep, "elements": symbols}
     try:
-        if _is_large_dump(file, fmt):
-            if skip:
-                raise click.BadParameter(
-                    f"--skip {skip}: a dump above {STREAM_BYTES / 1e9:g} GB is read as a stream, "
-                    "from its first frame on; write a dump without them"
-                )
-            result, facts = _from_stream(file, timing, temperature, charges, frame, scratch)
+        if _is_large_dump(given):
+            result, facts = _from_stream(given, charges, scratch)
         else:
-            result, facts = _from_memory(file, {**timing, "fmt": fmt}, temperature, charges,
-                                         frame, skip)  # fmt: skip
+            result, facts = _from_memory(given, charges)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if plot is not None:
         _draw(result, plot)
     content = {
-        "file": file.name,
+        "file": given.file.name,
         **facts,
-        "temperature_K": temperature,
+        "temperature_K": given.temperature,
         "charges": charges,
-        "reference_frame": frame,
+        "reference_frame": given.frame,
         **result.record,
     }
     if html is not None:
@@ -129,61 +80,54 @@ def analyse(
     if as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    _show(result, facts["n_frames"], facts["length_ps"], frame)
+    _show(result, facts["n_frames"], facts["length_ps"], given.frame)
 
 
-def _is_large_dump(file: Path, fmt: str | None) -> bool:
+def _is_large_dump(given: GivenTrajectory) -> bool:
     from ..science.lammps_dump import is_dump
 
-    return file.stat().st_size > STREAM_BYTES and (fmt == "lammps-dump" or is_dump(file))
+    return given.file.stat().st_size > STREAM_BYTES and (
+        given.fmt == "lammps-dump" or is_dump(given.file)
+    )
 
 
 def _from_stream(
-    file: Path,
-    timing: dict[str, Any],
-    temperature: float,
-    charges: dict[str, float],
-    frame: str,
-    scratch: Path | None,
+    given: GivenTrajectory, charges: dict[str, float], scratch: Path | None
 ) -> tuple[PointResult, dict[str, Any]]:
     from ..science.trajectory_stream import stream_dump
     from ..science.transport.reference import parse_reference_frame
     from ..science.transport.streamed import analyse_stream
 
+    if given.skip:
+        raise click.BadParameter(
+            f"--skip {given.skip}: a dump above {STREAM_BYTES / 1e9:g} GB is read as a stream, "
+            "from its first frame on; write a dump without them"
+        )
+    reference = parse_reference_frame(given.frame)
     with click.progressbar(
-        length=file.stat().st_size, label=f"reading {file.name}", file=sys.stderr
+        length=given.file.stat().st_size, label=f"reading {given.file.name}", file=sys.stderr
     ) as bar:
 
         def show(done: int, _: int) -> None:
             bar.update(done - bar.pos)
 
-        reference = parse_reference_frame(frame)
-        with stream_dump(file, reference, scratch=scratch, progress=show, **timing) as trajectory:
-            result = analyse_stream(trajectory, charges, temperature)
+        with stream_dump(
+            given.file, reference, scratch=scratch, progress=show, **given.timing
+        ) as trajectory:
+            result = analyse_stream(trajectory, charges, given.temperature)
             return result, _facts(
                 trajectory.symbols, trajectory.times_ps, trajectory.volume_angstrom3
             )
 
 
 def _from_memory(
-    file: Path,
-    reading: dict[str, Any],
-    temperature: float,
-    charges: dict[str, float],
-    frame: str,
-    skip: int,
+    given: GivenTrajectory, charges: dict[str, float]
 ) -> tuple[PointResult, dict[str, Any]]:
-    from ..science.trajectory_files import read_trajectory
     from ..science.transport.point import Run, analyse_point, centres_of_species
     from ..science.transport.reference import parse_reference_frame
 
-    trajectory = read_trajectory(file, **reading)
-    positions, times = trajectory.positions[skip:], trajectory.times_ps[skip:]
-    if len(positions) < 2:
-        raise click.BadParameter(
-            f"--skip {skip} leaves {len(positions)} of {len(trajectory.positions)} frames, "
-            "expected two or more"
-        )
+    trajectory = given.read()
+    positions, times = trajectory.positions, trajectory.times_ps
     dt = float(times[1] - times[0])
     centres = centres_of_species(positions, trajectory.symbols)
     result = analyse_point(
@@ -191,9 +135,9 @@ def _from_memory(
         trajectory.symbols,
         trajectory.masses,
         trajectory.volume_angstrom3,
-        temperature,
+        given.temperature,
         charges,
-        parse_reference_frame(frame),
+        parse_reference_frame(given.frame),
     )
     return result, _facts(trajectory.symbols, times, trajectory.volume_angstrom3)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .analyse import parse_charges
 from .common import print_table
+from .trajectory_options import GivenTrajectory, parse_charges, trajectory_options
 
 if TYPE_CHECKING:
     from ..science.transport.mechanism import MechanismResult
@@ -35,8 +35,7 @@ def _pair(expected: str) -> Any:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--temperature", type=float, required=True, help="K.")
+@trajectory_options
 @click.option(
     "--hops",
     multiple=True,
@@ -61,36 +60,13 @@ def _pair(expected: str) -> Any:
     default="",
     help="Charge of every element in e as Li=1,Cl=-1, for the parts of σ; never guessed.",
 )
-@click.option("--interval", type=float, help="Time between two frames, ps.")
-@click.option("--timestep", type=float, help="MD time step of a LAMMPS dump, fs.")
-@click.option("--elements", help="Symbols of the types 1, 2, … of a dump, as Li,Cl.")
-@click.option(
-    "--frame",
-    default="barycentric",
-    show_default=True,
-    help="Reference frame: barycentric, laboratory, or framework:El+El for a solid's host.",
-)
-@click.option("--skip", type=click.IntRange(min=0), default=0, help="Frames left out at the start.")
-@click.option("--format", "fmt", help="Format name of ASE, or lammps-dump.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves.")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report of one page."
-)
 def mechanism(
-    file: Path,
-    temperature: float,
+    given: GivenTrajectory,
     hops: dict[str, list[float]],
     bond: dict[str, list[float]],
     central: str | None,
     settings: Path | None,
     charges: str,
-    interval: float | None,
-    timestep: float | None,
-    elements: str | None,
-    frame: str,
-    skip: int,
-    fmt: str | None,
     as_json: bool,
     plot: Path | None,
     html: Path | None,
@@ -104,20 +80,15 @@ def mechanism(
       aiida-mliptransport mechanism XDATCAR --interval 0.02 --temperature 400 \\
           --bond Al-Cl=2.6,3.4 --central Al --charges Al=3,Cl=-1
     """
-    if temperature <= 0:
-        raise click.BadParameter(f"{temperature} K, expected a positive temperature in K")
     wanted = _settings(settings, hops, bond, central)
-    symbols = elements.split(",") if elements else None
-    reading = {"interval_ps": interval, "timestep_fs": timestep, "elements": symbols, "fmt": fmt}
-    given = parse_charges(charges) if charges else {}
     try:
-        result, facts = _analyse(file, reading, skip, temperature, given, frame, wanted)
+        result, facts = _analyse(given, parse_charges(charges) if charges else {}, wanted)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    content = _content(result, temperature)
+    content = _content(result, given.temperature)
     if as_json:
         point = content["points"][0]
-        shown = {**facts, "reference_frame": frame, "rows": point["rows"], **result.record}
+        shown = {**facts, "reference_frame": given.frame, "rows": point["rows"], **result.record}
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         _show(content, facts)
@@ -165,43 +136,28 @@ def _settings(
 
 
 def _analyse(
-    file: Path,
-    reading: dict[str, Any],
-    skip: int,
-    temperature: float,
-    charges: dict[str, float],
-    frame: str,
-    settings: MechanismSettings,
+    given: GivenTrajectory, charges: dict[str, float], settings: MechanismSettings
 ) -> tuple[MechanismResult, dict[str, Any]]:
-    from ..science.trajectory_files import read_trajectory
     from ..science.transport.mechanism import MechanismRun, analyse_mechanism
     from ..science.transport.reference import parse_reference_frame
 
-    trajectory = read_trajectory(file, **reading)
-    times = trajectory.times_ps[skip:]
-    if len(times) < 2:
-        raise click.BadParameter(
-            f"--skip {skip} leaves {len(times)} of {len(trajectory.times_ps)} frames, "
-            "expected two or more"
-        )
-    run = MechanismRun(
-        trajectory.positions[skip:], trajectory.cells[skip:], float(times[1] - times[0])
-    )
+    trajectory = given.read()
+    times = trajectory.times_ps
     result = analyse_mechanism(
-        [run],
+        [MechanismRun(trajectory.positions, trajectory.cells, float(times[1] - times[0]))],
         trajectory.symbols,
         trajectory.masses,
-        temperature,
+        given.temperature,
         charges,
-        parse_reference_frame(frame),
+        parse_reference_frame(given.frame),
         settings,
     )
     facts = {
-        "file": file.name,
+        "file": given.file.name,
         "n_atoms": len(trajectory.symbols),
         "n_frames": len(times),
         "length_ps": float(times[-1] - times[0]),
-        "temperature_K": temperature,
+        "temperature_K": given.temperature,
     }
     return result, facts
 
