@@ -157,9 +157,15 @@ def _localhost(work_dir: str | None) -> tuple[orm.Computer, list[Made]]:
     if not computer.is_configured:
         computer.configure(safe_interval=0.0)
         action = "made"
-    if computer.get_minimum_job_poll_interval() > 1.0 and computer.transport_type == "core.local":
+    local = computer.transport_type == "core.local"
+    if local and computer.get_minimum_job_poll_interval() > 1.0:
         # Local jobs take seconds; AiiDA's default of 10 s would be most of a campaign's wall time.
         computer.set_minimum_job_poll_interval(1.0)
+        action = "made"
+    if local and "use_login_shell" not in computer.get_configuration():
+        # Each poll would start a login shell, which took a sixth of a core; jobs inherit the
+        # environment of the daemon without it.
+        computer.configure(use_login_shell=False)
         action = "made"
     return computer, [Made(f"computer {LOCALHOST}", action, computer.get_workdir())]
 

@@ -61,6 +61,7 @@ def test_setup_makes_what_it_finds_and_names_what_it_does_not(localhost, program
     assert code.with_mpi is False
     assert code.computer.is_configured
     assert code.computer.get_minimum_job_poll_interval() <= 1.0
+    assert code.computer.get_configuration()["use_login_shell"] is False
     assert code.computer.get_configuration()["safe_interval"] == 0.0
 
 
