@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +131,9 @@ def export_frames(node: str, output: str, force: bool, fmt: str, type_map: str |
 @click.argument("path", type=click.Path(exists=True))
 @click.option(
     "-F", "--format", "fmt",
-    help="extxyz, deepmd, or a format of dpdata (vasp/outcar, cp2k/output, …). Without it a folder "
-    "is DeePMD npy and a file extended XYZ.",
+    help="extxyz, deepmd, a format of dpdata (vasp/outcar, qe/cp/traj, …) or ase/ and one of ASE "
+    "(ase/espresso-out). Without it: by the name (OUTCAR, vasprun.xml, a folder is DeePMD npy), "
+    "else extended XYZ.",
 )  # fmt: skip
 @click.option(
     "--level-of-theory", "level", multiple=True, metavar="KEY=VALUE",
@@ -139,6 +141,9 @@ def export_frames(node: str, output: str, force: bool, fmt: str, type_map: str |
 )  # fmt: skip
 @click.option("--engine-version", help="Version of the program that labelled.")
 @click.option("--unlabelled", is_flag=True, help="Drop the labels of the file.")
+@click.option(
+    "--trust-units", is_flag=True, help="Store labels although energies and forces do not fit."
+)
 @click.option("--label", default="", help="Label of the node.")
 @with_dbenv()
 def import_frames(
@@ -147,22 +152,40 @@ def import_frames(
     level: tuple[str, ...],
     engine_version: str | None,
     unlabelled: bool,
+    trust_units: bool,
     label: str,
 ) -> None:
     """Store frames of a file: a declared import, a node that no process made.
 
+    Frames that cannot be trained on are dropped and listed. Energies and forces of consecutive
+    frames are compared, which finds wrong units.
+
     \b
     Examples:
       verdi data mliptransport.frames import md.xyz --unlabelled
-      verdi data mliptransport.frames import OUTCAR -F vasp/outcar \\
+      verdi data mliptransport.frames import OUTCAR \\
           --level-of-theory engine=vasp --level-of-theory functional=PBE
     """
     from ..data.frames import FrameSetData
     from ..science.formats import read_frames
+    from ..science.label_checks import Dropped, check_units, screen_labels
 
-    content = read_frames(path, fmt)
+    dropped: list[Dropped] = []
+    content = read_frames(path, fmt, dropped)
     if unlabelled:
         content = content.without_labels()
+    if content.labelled:
+        units = check_units(content)
+        click.echo(units.message)
+        if units.consistent is False and not trust_units:
+            raise click.ClickException(
+                f"{path} is not imported; convert it to eV and eV/Å, or say --trust-units"
+            )
+    content, screened = screen_labels(content)
+    for name, found in (("while reading", dropped), ("of those read", screened)):
+        for reason, count in Counter(each.reason for each in found).items():
+            first = [each.index for each in found if each.reason == reason][:5]
+            click.echo(f"dropped {count} frames {name}: {reason} (first {first})")
     node = FrameSetData(
         content, level_of_theory=_level(level) or None, engine_version=engine_version
     )

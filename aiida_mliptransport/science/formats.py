@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
 from ase.io import read, write
+from ase.io.formats import UnknownFileTypeError
 
 from .frames import Frames, FramesError, System
+from .label_checks import Dropped
+
+#: Labels among the results of an ASE calculator.
+_LABELS = ("energy", "forces", "stress")
 
 
-def read_extxyz(path: str | Path) -> Frames:
-    """Read extended XYZ (Å, eV, eV/Å, stress in eV/Å³ with ASE's sign)."""
+def read_ase(path: str | Path, fmt: str, dropped: list[Dropped] | None = None) -> Frames:
+    """Read frames with the labels that ASE finds (eV, eV/Å, stress in eV/Å³), of its ``fmt``."""
     try:
-        images = read(str(path), index=":", format="extxyz")
-    except (OSError, ValueError, KeyError, StopIteration) as error:
-        raise FramesError(f"{path} is not readable as extended XYZ: {error}") from error
+        images = read(str(path), index=":", format=fmt)
+    except (OSError, ValueError, KeyError, StopIteration, UnknownFileTypeError) as error:
+        raise FramesError(f"{path} is not readable as {fmt}: {error}") from error
     if not images:
-        raise FramesError(f"{path} holds no frames; expected extended XYZ with at least one")
-    return Frames.from_atoms(images)
+        raise FramesError(f"{path} holds no frames; expected {fmt} with at least one")
+    if dropped is None:
+        return Frames.from_atoms(images)
+    kept = []
+    for index, atoms in enumerate(images):
+        results = atoms.calc.results if atoms.calc is not None else {}
+        values = [atoms.positions, atoms.cell.array, *(results.get(k, 0.0) for k in _LABELS)]
+        if all(np.isfinite(value).all() for value in values):
+            kept.append(atoms)
+        else:
+            dropped.append(Dropped(index, "values are not finite"))
+    return Frames.from_atoms(kept)
+
+
+def read_extxyz(path: str | Path, dropped: list[Dropped] | None = None) -> Frames:
+    """Read extended XYZ (Å, eV, eV/Å, stress in eV/Å³ with ASE's sign)."""
+    return read_ase(path, "extxyz", dropped)
 
 
 def write_extxyz(path: str | Path, frames: Frames) -> None:
@@ -131,8 +152,11 @@ def write_deepmd(path: str | Path, frames: Frames, type_map: Sequence[str]) -> l
     return folders
 
 
-def read_dpdata(path: str | Path, fmt: str) -> Frames:
-    """Read labelled frames in any format that dpdata knows, like ``vasp/outcar``."""
+def read_dpdata(path: str | Path, fmt: str, dropped: list[Dropped] | None = None) -> Frames:
+    """Read labelled frames in any format that dpdata knows, like ``vasp/outcar``.
+
+    dpdata leaves out frames of OUTCAR and vasprun.xml whose SCF did not converge.
+    """
     import dpdata
 
     try:
@@ -141,32 +165,54 @@ def read_dpdata(path: str | Path, fmt: str) -> Frames:
         raise FramesError(f"dpdata does not read format {fmt!r}: {error}") from error
     data = system.data
     numbers = np.array([atomic_numbers[data["atom_names"][t]] for t in data["atom_types"]])
-    cells = np.asarray(data["cells"])
-    virials = data.get("virials")
-    volumes = np.abs(np.linalg.det(cells))[:, None, None]
-    return Frames(
-        (
-            System(
-                numbers=numbers,
-                positions=data["coords"],
-                cells=cells,
-                pbc=np.array([not data.get("nopbc", False)] * 3),
-                energies=data["energies"],
-                forces=data["forces"],
-                stresses=None if virials is None else -np.asarray(virials) / volumes,
-            ),
+    arrays: dict[str, Any] = {
+        "positions": np.asarray(data["coords"]),
+        "cells": np.asarray(data["cells"]),
+        "energies": np.asarray(data["energies"]),
+        "forces": np.asarray(data["forces"]),
+    }
+    if data.get("virials") is not None:
+        volumes = np.abs(np.linalg.det(arrays["cells"]))[:, None, None]
+        arrays["stresses"] = -np.asarray(data["virials"]) / volumes
+    if dropped is not None:
+        n = len(arrays["energies"])
+        finite = np.all(
+            [np.isfinite(a.reshape(n, -1)).all(axis=1) for a in arrays.values()], axis=0
         )
-    )
+        dropped += [Dropped(int(i), "values are not finite") for i in np.flatnonzero(~finite)]
+        arrays = {name: array[finite] for name, array in arrays.items()}
+    pbc = np.array([not data.get("nopbc", False)] * 3)
+    return Frames((System(numbers=numbers, pbc=pbc, **arrays),))
 
 
-def read_frames(path: str | Path, fmt: str | None = None) -> Frames:
-    """Read frames from ``path``; ``fmt`` is ``extxyz``, ``deepmd`` or a dpdata format.
+def format_of(path: str | Path) -> str:
+    """Return the format of a file by its name: DeePMD npy for a folder, else extended XYZ."""
+    source = Path(path)
+    if source.is_dir():
+        return "deepmd"
+    name = source.name.lower()
+    known = {"outcar": "vasp/outcar", "vasprun": "vasp/xml"}
+    return next((fmt for start, fmt in known.items() if name.startswith(start)), "extxyz")
 
-    Without ``fmt`` a folder is read as DeePMD npy and a file as extended XYZ.
+
+def read_frames(
+    path: str | Path, fmt: str | None = None, dropped: list[Dropped] | None = None
+) -> Frames:
+    """Read frames from ``path``.
+
+    Parameters
+    ----------
+    fmt
+        ``extxyz``, ``deepmd``, a format of dpdata (``vasp/outcar``, ``qe/cp/traj``, …) or
+        ``ase/`` with a format of ASE (``ase/espresso-out``); by the name of the file without it.
+    dropped
+        Takes the frames whose values are not finite; without it they are an error.
     """
-    fmt = fmt or ("deepmd" if Path(path).is_dir() else "extxyz")
-    if fmt == "extxyz":
-        return read_extxyz(path)
+    fmt = fmt or format_of(path)
     if fmt == "deepmd":
         return read_deepmd(path)
-    return read_dpdata(path, fmt)
+    if fmt == "extxyz":
+        return read_extxyz(path, dropped)
+    if fmt.startswith("ase/"):
+        return read_ase(path, fmt.removeprefix("ase/"), dropped)
+    return read_dpdata(path, fmt, dropped)

@@ -7,6 +7,13 @@ import re
 import numpy as np
 import pytest
 from aiida import orm
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs
 from click.testing import CliRunner
 
 from aiida_mliptransport.cli.data import frames, potential
@@ -171,3 +178,39 @@ def test_verdi_knows_both_groups():
 
     assert load_entry_point("aiida.cmdline.data", "mliptransport.frames") is frames
     assert load_entry_point("aiida.cmdline.data", "mliptransport.potential") is potential
+
+
+def write_md(path, energy_unit=1.0, repeat_last=False):
+    """Write eight frames of copper moving with EMT, as extended XYZ."""
+    atoms = bulk("Cu", cubic=True).repeat(2)
+    atoms.calc = EMT()
+    MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=np.random.default_rng(5))
+    dynamics = VelocityVerlet(atoms, 2 * fs)
+    images = []
+    for _ in range(8):
+        image = atoms.copy()
+        forces, energy = atoms.get_forces(), atoms.get_potential_energy() * energy_unit
+        image.calc = SinglePointCalculator(image, energy=energy, forces=forces)
+        images.append(image)
+        dynamics.run(2)
+    write(path, images + images[-1:] * repeat_last, format="extxyz")
+    return path
+
+
+def test_labels_in_wrong_units_are_refused_with_what_they_look_like(aiida_profile, tmp_path):
+    path = write_md(tmp_path / "md.xyz", energy_unit=1 / 27.2114)
+    arguments = ("import", path, "--level-of-theory", "engine=other")
+    result = run(frames, *arguments)
+    assert result.exit_code == 1
+    assert "expected 1; that is so where energies are in hartree" in result.output
+    assert "--trust-units" in result.output
+    assert run(frames, *arguments, "--trust-units").exit_code == 0
+
+
+def test_an_import_says_what_it_drops(aiida_profile, tmp_path):
+    path = write_md(tmp_path / "md.xyz", repeat_last=True)
+    result = run(frames, "import", path, "--level-of-theory", "engine=other")
+    assert result.exit_code == 0, result.output
+    assert "energies and forces belong together: slope 1.0" in result.output
+    assert "dropped 1 frames of those read: the same frame came before (first [8])" in result.output
+    assert "stored 8 labelled frames" in result.output
