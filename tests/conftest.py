@@ -25,7 +25,7 @@ from aiida.plugins import CalculationFactory, ParserFactory
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-pytest_plugins = ["aiida.tools.pytest_fixtures"]
+pytest_plugins = ["aiida.tools.pytest_fixtures", "vasp_stand_in.fixtures"]
 
 
 @event.listens_for(Engine, "connect")
