@@ -21,7 +21,7 @@ DYNAMICS = {
     "SMASS": -3,
     "EDIFF": 1e-6,
 }
-RELAXATION = {"IBRION": 2, "NSW": 60, "EDIFFG": -0.01, "EDIFF": 1e-6}
+RELAXATION = {"IBRION": 2, "NSW": 60, "EDIFFG": -0.05, "EDIFF": 1e-6}
 
 #: VASP's kB in eV/Å³, with the sign of ASE.
 KBAR = -0.1 * units.GPa

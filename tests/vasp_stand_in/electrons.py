@@ -18,6 +18,9 @@ from ase import Atoms
 #: T·S in units of σ, for each atom and for each overlap of two, and the range of overlaps in Å.
 PER_ATOM, PER_OVERLAP, RANGE = 0.02, 0.5, 1.5
 
+#: Part of the free energy that IVDW adds after the electronic steps, in eV for each atom.
+DISPERSION = -0.02
+
 
 @dataclass(frozen=True)
 class Energies:
@@ -32,17 +35,14 @@ class Energies:
 class ElectronicLoop:
     """The electronic steps of one ionic step.
 
-    ``steps`` are the energies after each; ``residual`` in eV is what the last one is off.
+    ``steps`` are the energies after each, ``final`` those of the ionic step: with IVDW these alone
+    hold the dispersion. ``residual`` in eV is what the last step is off.
     """
 
     steps: tuple[Energies, ...]
+    final: Energies
     converged: bool
     residual: float
-
-    @property
-    def final(self) -> Energies:
-        """The energies after the last step."""
-        return self.steps[-1]
 
 
 def entropy_term(atoms: Atoms, ismear: int, sigma: float) -> float:
@@ -66,7 +66,11 @@ def energies(free: float, entropy: float, ismear: int) -> Energies:
 
 
 def electronic_loop(
-    free: float, entropy: float, parameters: Mapping[str, Any], needed: int | None
+    free: float,
+    entropy: float,
+    n_atoms: int,
+    parameters: Mapping[str, Any],
+    needed: int | None,
 ) -> ElectronicLoop:
     """Return the electronic steps that end at ``free``.
 
@@ -74,8 +78,10 @@ def electronic_loop(
     ----------
     free, entropy : float
         Free energy and T·S in eV.
+    n_atoms : int
+        Number of atoms, of which each gets its part of the dispersion.
     parameters : mapping
-        NELM, NELMIN, EDIFF, ISMEAR.
+        NELM, NELMIN, EDIFF, ISMEAR, IVDW.
     needed : int, optional
         Steps that convergence takes; by default a digit of EDIFF each.
     """
@@ -88,5 +94,8 @@ def electronic_loop(
     residuals = [ediff ** (k / steps_needed) for k in range(1, count + 1)]
     if converged:
         residuals[-1] = 0.0
-    found = tuple(energies(free + r, entropy, parameters["ISMEAR"]) for r in residuals)
-    return ElectronicLoop(found, converged, residuals[-1])
+    ismear = parameters["ISMEAR"]
+    dispersion = DISPERSION * n_atoms if parameters["IVDW"] > 0 else 0.0
+    steps = tuple(energies(free - dispersion + r, entropy, ismear) for r in residuals)
+    final = energies(free + residuals[-1], entropy, ismear)
+    return ElectronicLoop(steps, final, converged, residuals[-1])

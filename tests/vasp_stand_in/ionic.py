@@ -112,7 +112,7 @@ class Run:
         if failure.strikes("overflow", index):
             forces = np.full_like(forces, 1e12)
             stress = None if stress is None else np.full_like(stress, 1e12)
-        electrons = electronic_loop(free, entropy, parameters, needed)
+        electrons = electronic_loop(free, entropy, len(atoms), parameters, needed)
         # Forces and stress of a density that is not converged are off as the energy is.
         off = 1 + electrons.residual
         still = atoms.copy()

@@ -173,6 +173,17 @@ def test_energies_lie_as_the_smearing_says(run_stand_in, atoms):
     assert step["e_wo_entrp"] == step["e_fr_energy"] == step["e_0_energy"]
 
 
+def test_electronic_steps_do_not_hold_the_dispersion(run_stand_in, atoms):
+    plain = quiet_vasprun(run_stand_in(atoms, **SINGLE).folder).ionic_steps[0]
+    folder = run_stand_in(atoms, **SINGLE, IVDW=12).folder
+    step = quiet_vasprun(folder).ionic_steps[0]
+    assert plain["electronic_steps"][-1]["e_fr_energy"] == plain["e_fr_energy"]
+    assert step["electronic_steps"][-1]["e_fr_energy"] > step["e_fr_energy"] + 0.1
+    assert step["e_fr_energy"] == plain["e_fr_energy"]
+    free = step["e_fr_energy"]
+    assert ase.io.read(folder / "OUTCAR").calc.get_property("free_energy") == pytest.approx(free)
+
+
 @pytest.mark.tblite
 @pytest.mark.medium
 def test_gfn1_is_computed_by_tblite(run_stand_in, atoms):

@@ -78,6 +78,7 @@ def test_nelm_below_what_ediff_takes_is_not_converged(run_stand_in, atoms):
     assert not status(run_stand_in(atoms, **tags, NELM=5).folder)["electronic_converged"]
 
 
+@pytest.mark.medium
 def test_a_killed_run_leaves_its_steps_and_breaks_off(run_stand_in, atoms):
     done = run_stand_in(atoms, process=True, **DYNAMICS, SYSTEM="fail=killed=2")
     assert done.status == -signal.SIGKILL
@@ -230,8 +231,12 @@ def test_a_slow_run_takes_its_time_in_each_step(run_stand_in, atoms):
         ({**DYNAMICS, "SYSTEM": "fail=killed=2"}, 700),
         ({**SINGLE, "SYSTEM": "fail=no_output"}, 352),
         ({**RELAXATION, "NSW": 2}, 702),
+        ({**SINGLE, "SYSTEM": "fail=overflow"}, 1005),
+        # What is not converged, or not a number, inside of molecular dynamics goes unseen.
+        ({**DYNAMICS, "SYSTEM": "fail=md_scf=2"}, 0),
+        ({**DYNAMICS, "SYSTEM": "fail=nan=2"}, 0),
     ],
-    ids=["scf", "brmix", "brmix_warning", "killed", "no_output", "ionic"],
+    ids=lambda value: value.get("SYSTEM", "ionic") if isinstance(value, dict) else "",
 )
 def test_aiida_vasp_gives_its_exit_codes(vasp_inputs, atoms, tags, exit_status):
     from aiida.engine import run_get_node

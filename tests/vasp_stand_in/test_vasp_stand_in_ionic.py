@@ -7,8 +7,10 @@ from pathlib import Path
 import ase.io
 import dpdata
 import numpy as np
+import parsevasp.poscar
 import pytest
 from ase import units
+from ase.build import bulk
 from ase.constraints import FixAtoms
 from pymatgen.io.vasp import Oszicar, Poscar
 
@@ -42,6 +44,14 @@ def test_a_run_from_contcar_continues_the_dynamics(run_stand_in, atoms):
     last = [ase.io.read(folder / "CONTCAR", format="vasp") for folder in (whole, second)]
     np.testing.assert_allclose(last[0].get_velocities(), last[1].get_velocities(), atol=1e-6)
     assert (first / "CONTCAR").read_text() != (second / "CONTCAR").read_text()
+
+
+def test_parsevasp_reads_a_contcar_of_dynamics(run_stand_in, atoms):
+    folder = run_stand_in(atoms, **DYNAMICS).folder
+    found = parsevasp.poscar.Poscar(file_path=str(folder / "CONTCAR"), conserve_order=True)
+    positions = np.array([site["position"] for site in found.get_dict(direct=True)["sites"]])
+    expected = ase.io.read(folder / "CONTCAR", format="vasp").get_scaled_positions()
+    np.testing.assert_allclose(positions, expected, atol=1e-10)
 
 
 def test_velocities_of_the_poscar_are_those_of_the_first_step(run_stand_in, atoms):
@@ -122,11 +132,12 @@ def test_xdatcar_holds_every_nblock_step(run_stand_in, atoms):
         np.testing.assert_allclose(image.get_positions(), frame.get_positions(), atol=1e-5)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("ibrion", [1, 2, 3])
 def test_a_relaxation_ends_where_forces_are_small(run_stand_in, atoms, ibrion):
     done = run_stand_in(atoms, **{**RELAXATION, "IBRION": ibrion, "NSW": 200})
     frames = read_xml(done.folder)
-    assert np.linalg.norm(frames[-1].get_forces(), axis=1).max() < 0.01
+    assert np.linalg.norm(frames[-1].get_forces(), axis=1).max() < 0.05
     assert "reached required accuracy" in done.stdout
     assert quiet_vasprun(done.folder).converged_ionic
     np.testing.assert_allclose(frames[0].cell.array, frames[-1].cell.array)
@@ -134,10 +145,13 @@ def test_a_relaxation_ends_where_forces_are_small(run_stand_in, atoms, ibrion):
     np.testing.assert_allclose(contcar.get_positions(), frames[-1].get_positions(), atol=1e-7)
 
 
-def test_a_relaxation_of_the_cell_ends_without_stress(run_stand_in, atoms):
-    tags = {**RELAXATION, "ISIF": 3, "NSW": 300, "EDIFFG": -1e-3}
-    last = read_xml(run_stand_in(atoms, **tags).folder)[-1]
+def test_a_relaxation_of_the_cell_ends_without_stress(run_stand_in):
+    copper = bulk("Cu", a=3.7, cubic=True)
+    tags = {**RELAXATION, "ISIF": 3, "EDIFFG": -1e-3, "SYSTEM": "calculator=emt"}
+    first, *_, last = read_xml(run_stand_in(copper, **tags).folder)
+    assert np.abs(first.get_stress()).max() > 1e-2
     assert np.abs(last.get_stress()).max() < 1e-4
+    assert last.cell.lengths() == pytest.approx(3.59, abs=0.01)
 
 
 def test_fixed_atoms_stay_and_their_forces_are_printed(run_stand_in, atoms):
