@@ -22,6 +22,7 @@ COMMANDS = {
     "summary": "results",
     "analyse": "analyse",
     "mechanism": "mechanism",
+    "frames": "frames",
 }
 
 

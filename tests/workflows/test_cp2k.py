@@ -333,7 +333,12 @@ def test_frames_that_did_not_converge_are_labelled_by_the_patient_retry(make_cod
     results, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     assert results["frames"].frames.identities() == Frames.from_atoms(images).identities()
-    assert results["failures"].get_dict() == {"failures": [], "n_tried": 2, "n_labelled": 2}
+    assert results["failures"].get_dict() == {
+        "failures": [],
+        "n_tried": 2,
+        "n_labelled": 2,
+        "n_known": 0,
+    }
     exit_codes = [c.exit_status for c in node.called if isinstance(c, orm.CalcJobNode)]
     assert exit_codes[0] == 450
     assert results["frames"].level_of_theory["gamma_cell_atoms"] == 8

@@ -45,6 +45,8 @@ def label(make_code):
             calculator=calculator,
             protocol="fast",
         )
+        # The tests share a profile and some frames.
+        builder.reuse_labels = orm.Bool(False)
         for key, value in changes.items():
             builder[key] = value
         return run_get_node(builder)
@@ -71,7 +73,12 @@ def test_batches_are_joined_in_the_order_of_the_frames(label):
     for image, energy in zip(images, energies, strict=True):
         image.calc = EMT()
         assert energy == pytest.approx(image.get_potential_energy(), abs=1e-9)
-    assert results["failures"].get_dict() == {"failures": [], "n_tried": 5, "n_labelled": 5}
+    assert results["failures"].get_dict() == {
+        "failures": [],
+        "n_tried": 5,
+        "n_labelled": 5,
+        "n_known": 0,
+    }
     assert results["frames"].level_of_theory["method"] == "EMT"
     creator = results["frames"].creator
     assert creator.process_label == "join_labels"
@@ -112,6 +119,7 @@ def test_a_job_that_crashes_does_not_end_the_workchain(label, make_code):
         frames=FrameSetData(Frames.from_atoms([copper(0), copper(1)])),
         calculator=EMT_SPEC,
     )
+    builder.reuse_labels = orm.Bool(False)
     results, node = run_get_node(builder)
     assert node.exit_status == 310
     assert "frames" not in results
@@ -160,3 +168,42 @@ def test_protocols_and_overrides_set_the_inputs(make_code):
     assert builder.ase.metadata.options["max_wallclock_seconds"] == 60
     with pytest.raises(ProtocolError, match="batchsize"):
         AseLabelWorkChain.get_builder_from_protocol(make_code("python"), overrides={"batchsize": 4})
+
+
+def test_frames_that_the_profile_knows_are_not_labelled_again(label):
+    images = [copper(21), copper(22), copper(23)]
+    first, _ = label(images[:2], EMT_SPEC)
+    results, node = label(images, EMT_SPEC, reuse_labels=orm.Bool(True))
+    assert node.is_finished_ok
+    assert [job.inputs.frames.n_frames for job in called(node)] == [1]
+    assert results["failures"].get_dict() == {
+        "failures": [],
+        "n_tried": 1,
+        "n_labelled": 3,
+        "n_known": 2,
+    }
+    frames, known = results["frames"].frames, first["frames"].frames
+    assert frames.identities() == Frames.from_atoms(images).identities()
+    (system,), (before,) = frames, known
+    np.testing.assert_array_equal(system.energies[:2], before.energies)
+    np.testing.assert_array_equal(system.forces[:2], before.forces)
+    (taken,) = [child for child in node.called if child.process_label == "take_known_labels"]
+    sources = taken.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all_nodes()
+    assert first["frames"].pk in [source.pk for source in sources]
+    # All known: no job at all, and the same content.
+    again, node = label(images, EMT_SPEC, reuse_labels=orm.Bool(True))
+    assert node.is_finished_ok
+    assert called(node) == []
+    assert again["failures"]["n_tried"] == 0
+    assert again["frames"].frames.identities() == frames.identities()
+    assert (
+        again["frames"].base.caching.compute_hash() == results["frames"].base.caching.compute_hash()
+    )
+
+
+def test_labels_of_another_level_of_theory_are_not_reused(label):
+    images = [copper(31)]
+    label(images, EMT_SPEC)
+    results, node = label(images, LJ_SPEC, reuse_labels=orm.Bool(True))
+    assert len(called(node)) == 1
+    assert results["failures"]["n_known"] == 0

@@ -9,11 +9,13 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction, while_
 
+from ...calculations.functions.labels import labelled_node
 from ...data.frames import FrameSetData
 from ...data.trajectory import MDTrajectoryData
 from ...science.frames import Frames
 from .. import validators
-from ..label.base import failure_class, labelled_node, validate_quorum
+from ..label.base import validate_quorum
+from ..label.failures import failure_class, failure_record
 from ..naming import derived_seed, run_key
 from ..submission import FanOutWorkChain, failure_reason
 
@@ -26,6 +28,7 @@ class AimdWorkChain(FanOutWorkChain):
 
     A subclass exposes its engine and implements :meth:`run_job`. Its job has the outputs
     ``frames`` (labelled, with ``steps``), ``trajectory`` and ``failures``; each may be missing.
+    Where a job of another package has other outputs, :meth:`run_outputs` makes these of them.
     """
 
     @classmethod
@@ -137,6 +140,10 @@ class AimdWorkChain(FanOutWorkChain):
         """
         raise NotImplementedError
 
+    def run_outputs(self, label: str) -> Mapping[str, Any]:
+        """Return the outputs ``frames``, ``trajectory`` and ``failures`` of a run."""
+        return self.ctx[label].outputs
+
     def setup(self) -> None:
         """List the runs."""
         self.ctx.runs = {}
@@ -161,7 +168,8 @@ class AimdWorkChain(FanOutWorkChain):
         }
         self.ctx.pending.append(label)
 
-    def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+    def start_of(self, label: str) -> tuple[orm.StructureData, dict[str, Any]]:
+        """Return the displaced structure of a run, and the engine's parameters."""
         run = self.ctx.runs[label]
         structure = self.inputs.structures[run["structure"]]
         parameters = self.inputs.parameters.get_dict()
@@ -177,18 +185,22 @@ class AimdWorkChain(FanOutWorkChain):
             )["result"]
         parameters["temperature_K"] = run["temperature_K"]
         parameters["seed"] = run["seed"]
-        return self.run_job(structure, parameters, run["attempt"])
+        return structure, parameters
+
+    def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+        return self.run_job(*self.start_of(label), self.ctx.runs[label]["attempt"])
 
     def job_ended(self, label: str) -> None:
         """Try a run that gave no frame once more, with another seed."""
         node = self.ctx[label]
         run = self.ctx.runs[label]
-        if "frames" in node.outputs:
+        outputs = self.run_outputs(label)
+        if "frames" in outputs:
             if not node.is_finished_ok:
                 self.report(
                     f"{label}: ended early (exit status {node.exit_status}: "
                     f"{failure_reason(node)}), "
-                    f"its {node.outputs.frames.n_frames} frames are kept"
+                    f"its {outputs['frames'].n_frames} frames are kept"
                 )
             return
         where = f"{label}: no frame (exit status {node.exit_status}: {failure_reason(node)})"
@@ -206,12 +218,12 @@ class AimdWorkChain(FanOutWorkChain):
         """Join the frames of all runs and check the quorum."""
         frames, trajectories, failures = {}, {}, []
         for name, label in self.ctx.final.items():
-            node = self.ctx[label]
-            if "frames" in node.outputs:
-                frames[name] = node.outputs.frames
-            if "trajectory" in node.outputs:
-                trajectories[name] = node.outputs.trajectory
-            failures.extend(_run_failures(name, node))
+            outputs = self.run_outputs(label)
+            if "frames" in outputs:
+                frames[name] = outputs["frames"]
+            if "trajectory" in outputs:
+                trajectories[name] = outputs["trajectory"]
+            failures.extend(_run_failures(name, self.ctx[label], outputs))
         joined = self.run_once(
             "join_runs",
             join_runs,
@@ -233,13 +245,15 @@ class AimdWorkChain(FanOutWorkChain):
         return None
 
 
-def _run_failures(name: str, node: orm.ProcessNode) -> list[dict[str, Any]]:
-    if "failures" in node.outputs:
-        return [{"run": name, **failure} for failure in node.outputs.failures["failures"]]
+def _run_failures(
+    name: str, node: orm.ProcessNode, outputs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    if "failures" in outputs:
+        return [{"run": name, **failure} for failure in outputs["failures"]["failures"]]
     if node.is_finished_ok:
         return []
-    record = {"index": None, "identity": None, "class": failure_class(node)}
-    return [{"run": name, **record, "message": failure_reason(node)}]
+    record = failure_record(None, None, failure_class(node), failure_reason(node))
+    return [{"run": name, **record}]
 
 
 @calcfunction

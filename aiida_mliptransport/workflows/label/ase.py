@@ -58,6 +58,7 @@ class AseLabelWorkChain(LabelWorkChain):
             builder.frames = frames
         builder.batch_size = orm.Int(inputs["batch_size"])
         builder.quorum = orm.Float(inputs["quorum"])
+        builder.reuse_labels = orm.Bool(inputs["reuse_labels"])
         builder.max_concurrent = orm.Int(max_concurrent or inputs["max_concurrent"])
         builder.ase.code = code
         builder.ase.calculator = orm.Dict(dict(calculator or inputs["ase"]["calculator"]))

@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida import orm
-from aiida.engine import calcfunction, while_
+from aiida.engine import while_
 
+from ...calculations.functions.labels import (
+    join_labels,
+    take_known_labels,
+    take_unlabelled_frames,
+)
 from ...data.frames import FrameSetData
-from ...data.level_of_theory import common_level, complete_level_of_theory
-from ...science.frames import Frames, System
+from ...data.known_labels import find_known_labels
+from ...data.level_of_theory import complete_level_of_theory
 from ..submission import FanOutWorkChain, failure_reason
+from .failures import failure_class, failure_record
 
 #: How often frames of a failed batch are tried in all.
 MAX_ATTEMPTS = 2
@@ -26,7 +32,8 @@ class LabelWorkChain(FanOutWorkChain):
 
     A subclass implements :meth:`batch_job`. Its job has the outputs ``frames`` (labelled frames
     that keep the identity of the given ones) and ``failures`` (Dict, see
-    :func:`failure_record`); both may be missing when it crashed.
+    :func:`~.failures.failure_record`); both may be missing when it crashed. Where a job of another
+    package has other outputs, :meth:`batch_outputs` makes these of them.
     """
 
     @classmethod
@@ -52,6 +59,13 @@ class LabelWorkChain(FanOutWorkChain):
             validator=validate_quorum,
             help="Share of the frames (0 to 1) that must get a label.",
         )
+        spec.input(
+            "reuse_labels",
+            valid_type=orm.Bool,
+            default=lambda: orm.Bool(True),
+            help="Take labels of the same frames at the same level of theory from anywhere in the "
+            "profile instead of computing them again.",
+        )
         spec.output(
             "frames",
             valid_type=FrameSetData,
@@ -63,7 +77,8 @@ class LabelWorkChain(FanOutWorkChain):
             "failures",
             valid_type=orm.Dict,
             help="'failures': index, identity, class and message of every frame without a label; "
-            "'n_tried': frames that count against a budget; 'n_labelled'.",
+            "'n_tried': frames that count against a budget; 'n_labelled'; 'n_known': labels that "
+            "the profile had.",
         )
         spec.outline(
             cls.setup,
@@ -99,6 +114,10 @@ class LabelWorkChain(FanOutWorkChain):
         """
         raise NotImplementedError
 
+    def batch_outputs(self, label: str) -> Mapping[str, Any]:
+        """Return the outputs ``frames`` and ``failures`` of a batch, as far as there are."""
+        return self.ctx[label].outputs
+
     def level_of_theory(self) -> dict[str, Any]:
         """Return what is known of the level of theory before the first job (may be empty)."""
         return {}
@@ -112,14 +131,36 @@ class LabelWorkChain(FanOutWorkChain):
         self.ctx.batches = {}
         self.ctx.pending = []
         self.ctx.quarantined = []
-        total = self.inputs.frames.n_frames
-        # Few frames are spread over all jobs that may run at once.
-        size = min(
-            self.inputs.batch_size.value, math.ceil(total / self.inputs.max_concurrent.value)
-        )
-        self._add_batches("batch", list(range(total)), size, 0, [])
-        self.report(f"{total} frames in {len(self.ctx.pending)} batches")
+        known = self._known_labels()
+        labelled = set(known.frames.identities()) if known is not None else set()
+        identities = self.inputs.frames.frames.identities()
+        wanted = [i for i, identity in enumerate(identities) if identity not in labelled]
+        if known is not None:
+            self.report(f"{known.n_frames} frames have their label already")
+        if wanted:
+            # Few frames are spread over all jobs that may run at once.
+            size = min(
+                self.inputs.batch_size.value,
+                math.ceil(len(wanted) / self.inputs.max_concurrent.value),
+            )
+            self._add_batches("batch", wanted, size, 0, [])
+        self.report(f"{len(wanted)} frames in {len(self.ctx.pending)} batches")
         return None
+
+    def _known_labels(self) -> FrameSetData | None:
+        """Return the labels that the profile has of the frames, as one node made of them."""
+        if not self.inputs.reuse_labels.value:
+            return None
+        sources = {}
+        if self.child("known_labels") is None:
+            sources = find_known_labels(self.level_of_theory(), self.inputs.frames.frames)
+            if not sources:
+                return None
+        made = self.run_once(
+            "known_labels", take_known_labels, frames=self.inputs.frames, **sources
+        )
+        self.ctx.known = made["result"]
+        return made["result"]
 
     def _add_batches(
         self, prefix: str, indices: list[int], size: int, attempt: int, classes: list[str]
@@ -174,10 +215,11 @@ class LabelWorkChain(FanOutWorkChain):
         node = self.ctx[label]
         indices = self.ctx.batches[label]["indices"]
         identities = self.inputs.frames.frames.identities()
-        labelled = set(node.outputs.frames.frames.identities()) if "frames" in node.outputs else ()
+        outputs = self.batch_outputs(label)
+        labelled = set(outputs["frames"].frames.identities()) if "frames" in outputs else ()
         known: Mapping[str, Any] = {}
-        if "failures" in node.outputs:
-            known = {f["identity"]: f for f in node.outputs.failures["failures"]}
+        if "failures" in outputs:
+            known = {f["identity"]: f for f in outputs["failures"]["failures"]}
         failures = []
         for index in indices:
             identity = identities[index]
@@ -197,11 +239,10 @@ class LabelWorkChain(FanOutWorkChain):
     def results(self) -> Any:
         """Join the labels of all batches and check the quorum."""
         total = self.inputs.frames.n_frames
-        batches = {
-            label: self.ctx[label].outputs.frames
-            for label in self.ctx.batches
-            if "frames" in self.ctx[label].outputs
-        }
+        outputs = {label: self.batch_outputs(label) for label in self.ctx.batches}
+        batches = {label: found["frames"] for label, found in outputs.items() if "frames" in found}
+        if "known" in self.ctx:
+            batches["known"] = self.ctx.known
         joined = self.run_once(
             "join_labels",
             join_labels,
@@ -222,70 +263,8 @@ class LabelWorkChain(FanOutWorkChain):
         return None
 
 
-def failure_record(index: int, identity: str, kind: str, message: str) -> dict[str, Any]:
-    """Return one line of a table of failures.
-
-    ``kind`` is ``scf_unconverged``, ``not_finite``, ``crashed``, ``walltime`` or
-    ``missing_output``.
-    """
-    return {"index": index, "identity": identity, "class": kind, "message": message}
-
-
 def _without_label(node: orm.ProcessNode) -> str:
     return "the job ended without a label" if node.is_finished_ok else failure_reason(node)
-
-
-def failure_class(node: orm.ProcessNode) -> str:
-    """Return the class of failure of frames that a job lost without naming them."""
-    if node.exit_status == 400:
-        return "walltime"
-    return "missing_output" if node.is_finished_ok else "crashed"
-
-
-@calcfunction
-def take_unlabelled_frames(frames: FrameSetData, indices: orm.List) -> FrameSetData:
-    """Return the frames at ``indices`` without labels, in that order."""
-    return FrameSetData(frames.frames.without_labels().take(indices.get_list()))
-
-
-@calcfunction
-def join_labels(
-    frames: FrameSetData, quarantined: orm.List, **batches: FrameSetData
-) -> dict[str, Any]:
-    """Join labelled batches in the order of ``frames``; what has no label is in ``failures``."""
-    labels: dict[str, System] = {}
-    for name in sorted(batches):
-        part = batches[name].frames
-        for index, identity in enumerate(part.identities()):
-            labels[identity] = part.take([index]).systems[0]
-    identities = frames.frames.identities()
-    joined = Frames.join(labels[identity] for identity in identities if identity in labels)
-    failures = quarantined.get_list()
-    outputs: dict[str, Any] = {
-        "failures": orm.Dict(
-            {"failures": failures, "n_tried": len(identities), "n_labelled": joined.n_frames}
-        )
-    }
-    if joined.n_frames:
-        outputs["frames"] = labelled_node(joined, batches)
-    return outputs
-
-
-def labelled_node(frames: Frames, parts: Mapping[str, FrameSetData]) -> FrameSetData:
-    """Return a node of ``frames`` that bears the level of theory and versions of ``parts``.
-
-    Raises
-    ------
-    MixedLevelsOfTheoryError
-        If the parts differ in more than the Γ-only cell, or the frames do not belong together.
-    """
-    level = common_level({name: node.level_of_theory or {} for name, node in parts.items()})
-    versions = sorted({n.engine_version for n in parts.values() if n.engine_version})
-    return FrameSetData(
-        frames,
-        level_of_theory=complete_level_of_theory(level, frames),
-        engine_version=", ".join(versions) or None,
-    )
 
 
 def validate_quorum(value: orm.Float | None, _: Any) -> str | None:

@@ -62,6 +62,7 @@ class Cp2kLabelWorkChain(LabelWorkChain):
             builder.frames = frames
         builder.batch_size = orm.Int(inputs["batch_size"])
         builder.quorum = orm.Float(inputs["quorum"])
+        builder.reuse_labels = orm.Bool(inputs["reuse_labels"])
         builder.max_concurrent = orm.Int(max_concurrent or inputs["max_concurrent"])
         fill_job(builder.cp2k, code, inputs, data_folder)
         builder.cp2k.metadata.options = {

@@ -59,6 +59,7 @@ class TeacherLabelWorkChain(LabelWorkChain):
             builder.frames = frames
         builder.batch_size = orm.Int(inputs["teacher"]["batch_size"])
         builder.quorum = orm.Float(inputs["quorum"])
+        builder.reuse_labels = orm.Bool(inputs["reuse_labels"])
         builder.max_concurrent = orm.Int(max_concurrent or inputs["max_concurrent"])
         builder.teacher.code = code
         builder.teacher.potential = potential
