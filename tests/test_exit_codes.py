@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiida.engine import CalcJob, Process
 from aiida.parsers import Parser
+from aiida_vasp.calcs.vasp import VaspCalculation
 
 import aiida_mliptransport
 
@@ -100,6 +101,10 @@ def modules() -> list[str]:
     return [name.removesuffix(".__init__") for name in names if ".runners" not in name]
 
 
+#: Processes of other packages whose codes our tables name.
+OTHERS = (VaspCalculation,)
+
+
 def processes() -> list[type[Process]]:
     """Return the classes behind our entry points."""
     groups = ("aiida.calculations", "aiida.workflows")
@@ -147,7 +152,7 @@ def endings_in(module_name: str) -> dict[str | None, list[Ending]]:
         found[None] = [ending(process) for process in parsed_by(Parser)]
     else:
         # A table may hold codes of a child; some process has them.
-        known = frozenset().union(*(ending(process).codes for process in processes()))
+        known = frozenset().union(*(ending(process).codes for process in [*processes(), *OTHERS]))
         found[None] = [Ending(frozenset(), known)]
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .overrides import builder_overrides
+from .overrides import DFT_PROTOCOLS, builder_overrides
 from .schema import Campaign
 from .source import CampaignError
 from .structures import build_structures, check_structures
@@ -21,7 +21,9 @@ WAITING_PARENTS = 4
 
 def needed_codes(campaign: Campaign) -> dict[str, str]:
     """Return the codes that the campaign needs: name to AiiDA label."""
-    names = ["dp", "lmp", "python"] + (["cp2k"] if campaign.engine == "cp2k" else [])
+    names = ["dp", "lmp", "python"]
+    if campaign.engine in DFT_PROTOCOLS:
+        names.append(campaign.engine)
     return {name: getattr(campaign.codes, name) for name in names}
 
 
@@ -59,6 +61,11 @@ def engine_options(campaign: Campaign) -> dict[str, Any]:
     """
     if campaign.engine == "cp2k":
         return {"settings": dict(campaign.cp2k or {})}
+    if campaign.engine == "vasp" and campaign.vasp is not None:
+        return {
+            "settings": campaign.vasp.settings(),
+            "potential_family": campaign.vasp.potential_family,
+        }
     if campaign.engine == "ase" and campaign.ase is not None:
         section = campaign.ase.model_dump()
         return {"calculator": {"name": section.pop("calculator"), **section}}

@@ -10,6 +10,9 @@ from ..workflows.protocols import ProtocolError, load_protocol
 from .schema import Campaign
 from .source import CampaignError, did_you_mean
 
+#: Engines with a protocol file of their own, for MD and labels, and a code of their own.
+DFT_PROTOCOLS = ("cp2k", "vasp")
+
 #: Sections of ``active_learning.yaml``, which steer the loop itself.
 LOOP_STAGES = ("selection", "targets", "budget", "training")
 
@@ -17,10 +20,10 @@ LOOP_STAGES = ("selection", "targets", "budget", "training")
 def protocol_place(stage: str, engine: str | None) -> tuple[str, tuple[str, ...]]:
     """Return the protocol file that knows a stage, and the section in it.
 
-    CP2K has one file for MD and labels; the other engines share ``aimd.yaml`` and ``label.yaml``.
+    A DFT engine has one file for MD and labels; the others share ``aimd.yaml`` and ``label.yaml``.
     """
-    if engine == "cp2k" and stage in ("aimd", "label"):
-        return "cp2k", ("aimd",) if stage == "aimd" else ()
+    if engine in DFT_PROTOCOLS and stage in ("aimd", "label"):
+        return engine, ("aimd",) if stage == "aimd" else ()
     if stage in LOOP_STAGES:
         return "active_learning", (stage,)
     return stage, ()
@@ -71,11 +74,17 @@ def check_overrides(campaign: Campaign) -> None:
             load_protocol(name, campaign.protocol, nested(section, overrides))
         except ProtocolError as error:
             problems.append(_explain(campaign, stage, (name, *section), error))
-    if campaign.cp2k:
+    given = {
+        "cp2k": campaign.cp2k,
+        "vasp": campaign.vasp.settings() if campaign.vasp is not None else None,
+    }
+    for engine, settings in given.items():
+        if not settings:
+            continue
         try:
-            load_protocol("cp2k", campaign.protocol, {"settings": campaign.cp2k})
+            load_protocol(engine, campaign.protocol, {"settings": settings})
         except ProtocolError as error:
-            problems.append(_explain(campaign, "cp2k", ("cp2k", "settings"), error))
+            problems.append(_explain(campaign, engine, (engine, "settings"), error))
     if problems:
         raise CampaignError("\n".join(problems))
 

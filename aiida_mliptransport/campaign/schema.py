@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from .source import Source, read_yaml
 
-Engine = Literal["ase", "cp2k", "teacher"]
-ENGINES: tuple[Engine, ...] = ("ase", "cp2k", "teacher")
+Engine = Literal["ase", "cp2k", "vasp", "teacher"]
+ENGINES: tuple[Engine, ...] = ("ase", "cp2k", "vasp", "teacher")
 
 #: Sections whose keys are those of the protocol files.
 OVERRIDE_STAGES = (
@@ -104,6 +104,16 @@ class TeacherSection(Section):
         return self
 
 
+class VaspSection(Section):
+    """DFT by VASP; keys other than the POTCAR family override the protocol's settings."""
+
+    model_config = ConfigDict(extra="allow")
+    potential_family: Annotated[str, Field(min_length=1)]
+
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
 class TransportSection(Section):
     """Production MD with the final potential.
 
@@ -125,6 +135,7 @@ class CodesSection(Section):
     lmp: str = "lmp@localhost"
     python: str = "python@localhost"
     cp2k: str = "cp2k@localhost"
+    vasp: str = "vasp@localhost"
 
 
 class JobOptions(Section):
@@ -173,6 +184,7 @@ class Campaign(Section):
     engine: Engine | None = None
     ase: AseSection | None = None
     cp2k: dict[str, Any] | None = None
+    vasp: VaspSection | None = None
     teacher: TeacherSection | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     max_concurrent: Annotated[int, Field(ge=1)] = 2
@@ -283,6 +295,7 @@ def _choose_engine(campaign: Campaign, engine: str | None) -> Engine:
         example = {
             "ase": "ase: {calculator: tblite, method: GFN1-xTB}",
             "cp2k": "cp2k: {}",
+            "vasp": "vasp: {potential_family: PBE.54}",
             "teacher": "teacher: {potential: 123}",
         }[chosen]
         raise source.error(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check everything, print the jobs, submit nothing.")
 @click.option(
     "--engine",
-    type=click.Choice(["ase", "cp2k", "teacher"]),
+    type=click.Choice(["ase", "cp2k", "vasp", "teacher"]),
     help="Label engine, in place of the one in the file.",
 )
 @click.option("--wait", is_flag=True, help="Return when the campaign has ended.")

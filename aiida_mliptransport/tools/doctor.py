@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from aiida import orm
 from aiida.engine.daemon.client import DaemonException, get_daemon_client
 from aiida.manage import get_config_option, get_manager
+from aiida_vasp.data.potcar import PotcarGroup
 
 from .repair import BrokerState, broker_state, find_lost, find_orphans, unfinished
 
-#: Codes that campaigns use, by label; cp2k only for ``engine: cp2k``.
-CODE_NAMES = ("dp", "lmp", "python", "cp2k")
-OPTIONAL = ("cp2k",)
+#: Codes that campaigns use, by label; those of a DFT engine only for that engine.
+CODE_NAMES = ("dp", "lmp", "python", "cp2k", "vasp")
+OPTIONAL = ("cp2k", "vasp")
 
 #: Slots that a daemon needs beside the jobs: a campaign's waiting parents.
 MIN_SLOTS = 20
@@ -30,6 +31,9 @@ TIMEOUT = 180
 
 #: Seconds in which workers of a daemon that just started connect to the broker.
 CONNECT_SECONDS = 20.0
+
+#: How to get a code that ``setup`` does not find on PATH.
+REMEDIES = {"vasp": "aiida-mliptransport setup --config CODES.yaml, with the path of your VASP"}
 
 CP2K_FILES = ("BASIS_MOLOPT", "GTH_POTENTIALS", "dftd3.dat")
 
@@ -174,8 +178,8 @@ def _code(name: str) -> list[Finding]:
             Finding(
                 f"code {name}",
                 optional,
-                "there is none" + (" (needed for engine cp2k only)" if optional else ""),
-                "aiida-mliptransport setup",
+                "there is none" + (f" (needed for engine {name} only)" if optional else ""),
+                REMEDIES.get(name, "aiida-mliptransport setup"),
             )
         ]
     return [finding for code in codes for finding in _examine_code(name, code)]
@@ -197,6 +201,7 @@ def _examine_code(name: str, code: orm.InstalledCode) -> list[Finding]:
         "lmp": _check_lmp,
         "python": _check_python,
         "cp2k": _check_cp2k,
+        "vasp": _check_vasp,
     }
     try:
         with Shell(code) as shell:
@@ -330,6 +335,21 @@ def _check_cp2k(subject: str, shell: Shell) -> list[Finding]:
             not missing,
             f"{where} lacks {missing}" if missing else where,
             "apt-get install cp2k-data, or set CP2K_DATA_DIR in the code's prepend_text",
+        ),
+    ]
+
+
+def _check_vasp(subject: str, shell: Shell) -> list[Finding]:
+    """Look for POTCARs; VASP itself says nothing without inputs."""
+    query = orm.QueryBuilder().append(PotcarGroup, project="label")
+    families = sorted(query.all(flat=True))
+    return [
+        Finding(subject, True, f"{shell.executable} is there; VASP tells its version in a run"),
+        Finding(
+            "POTCAR families",
+            bool(families),
+            ", ".join(families) or "there is none",
+            "aiida-vasp potcar uploadfamily --path FOLDER --name PBE.54 --description '…'",
         ),
     ]
 

@@ -159,3 +159,16 @@ def test_a_teacher_is_a_node_or_typed_parameters_but_not_both(write):
     )
     with pytest.raises(CampaignError, match=r"line 5: teacher .* not both"):
         load_campaign(path)
+
+
+def test_a_vasp_section_names_its_potentials_and_overrides_the_protocol(write):
+    section = "vasp: {potential_family: PBE.54, cutoff_eV: 450, potentials: {Li: Li_sv}}"
+    campaign = load_campaign(write(("cp2k: {}", section)), engine="vasp")
+    assert campaign.vasp.potential_family == "PBE.54"
+    assert campaign.vasp.settings() == {"cutoff_eV": 450, "potentials": {"Li": "Li_sv"}}
+    with pytest.raises(CampaignError, match=r"line 5: vasp\.cutof_eV .*did you mean 'cutoff_eV'"):
+        load_campaign(
+            write(("cp2k: {}", "vasp: {potential_family: P, cutof_eV: 3}")), engine="vasp"
+        )
+    with pytest.raises(CampaignError, match="potential_family"):
+        load_campaign(write(("cp2k: {}", "vasp: {cutoff_eV: 450}")), engine="vasp")

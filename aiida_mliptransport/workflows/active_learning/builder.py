@@ -37,11 +37,11 @@ def build(
     Parameters
     ----------
     codes
-        ``dp``, ``lmp`` and ``python``, and ``cp2k`` for that engine.
+        ``dp``, ``lmp`` and ``python``, and ``cp2k`` or ``vasp`` for that engine.
     structures
         Cells to label in, by name.
     engine
-        ``ase``, ``cp2k`` or ``teacher``: what labels.
+        ``ase``, ``cp2k``, ``vasp`` or ``teacher``: what labels.
     temperatures
         K, of the labeller's MD and of the exploration.
     charges, transport_structures, transport_temperatures
@@ -49,7 +49,7 @@ def build(
         structures there is no transport stage.
     engine_options
         What the engine needs: ``calculator`` for ``ase``, ``potential`` for ``teacher``,
-        ``settings`` for ``cp2k``.
+        ``settings`` for ``cp2k``, with ``potential_family`` for ``vasp``.
     options
         Stage (``aimd``, ``label``, ``train``, ``explore``, ``evaluate``, ``transport``) to
         ``metadata.options`` of its jobs.
@@ -139,9 +139,9 @@ def _fill_engine(
     options: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Fill the namespaces of the one label engine and of its own MD."""
-    code = codes["cp2k" if engine == "cp2k" else "python"]
     # A teacher's MD is run by ASE with the teacher as the calculator.
-    md_engine = "cp2k" if engine == "cp2k" else "ase"
+    md_engine = engine if engine in AIMD_ENGINES else "ase"
+    code = codes["python" if md_engine == "ase" else engine]
     aimd = AIMD_ENGINES[md_engine].get_builder_from_protocol(
         code=code,
         **md,
@@ -150,9 +150,12 @@ def _fill_engine(
         options=options.get("aimd"),
     )
     builder.aimd[md_engine]._merge(_without(aimd, "structures", "max_concurrent"))
+    # What is labelled is known later, but POTCARs are chosen now.
+    elements = {"elements": list(builder.type_map)} if engine == "vasp" else {}
     label = LABEL_ENGINES[engine].get_builder_from_protocol(
         code=code,
         **engine_options,
+        **elements,
         max_concurrent=md["max_concurrent"],
         protocol=md["protocol"],
         overrides=overrides["label"],

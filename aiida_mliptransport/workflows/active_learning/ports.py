@@ -12,19 +12,26 @@ from ...data.frames import FrameSetData
 from ...science.selection import TrustLevels
 from ..aimd.ase import AseAimdWorkChain
 from ..aimd.cp2k import Cp2kAimdWorkChain
+from ..aimd.vasp import VaspAimdWorkChain
 from ..explore import ExploreWorkChain
 from ..label.ase import AseLabelWorkChain
 from ..label.cp2k import Cp2kLabelWorkChain
 from ..label.teacher import TeacherLabelWorkChain
+from ..label.vasp import VaspLabelWorkChain
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 
 LABEL_ENGINES = {
     "ase": AseLabelWorkChain,
     "cp2k": Cp2kLabelWorkChain,
+    "vasp": VaspLabelWorkChain,
     "teacher": TeacherLabelWorkChain,
 }
-AIMD_ENGINES = {"ase": AseAimdWorkChain, "cp2k": Cp2kAimdWorkChain}
+AIMD_ENGINES = {
+    "ase": AseAimdWorkChain,
+    "cp2k": Cp2kAimdWorkChain,
+    "vasp": VaspAimdWorkChain,
+}
 
 
 def define_inputs(spec: Any) -> None:

@@ -1,0 +1,204 @@
+"""What the label and the MD WorkChain of VASP share: their inputs, and the job they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida_vasp.calcs.vasp import VaspCalculation
+from aiida_vasp.data.potcar import PotcarData
+from aiida_vasp.workchains.v2.vasp import VaspWorkChain
+
+from ..calculations.parameters import validation_message
+from ..calculations.vasp_settings import VaspMDParameters, VaspSettings, level_of_theory
+from .label.failures import failure_class
+
+NAMESPACE = "vasp"
+
+#: Inputs of aiida-vasp's WorkChain that follow from our settings, or that nothing here reads.
+_SET_BY_US = (
+    "structure", "parameters", "kpoints", "kpoints_spacing", "potential_mapping", "ldau_mapping",
+    "magmom_mapping", "settings", "dynamics", "restart_folder", "charge_density", "wavefunctions",
+    "potential", "site_magnetization", "options", "vdw_kernel", "auto_parallel",
+)  # fmt: skip
+
+#: Tags that fix the physics: a handler that changed one made labels of another level of theory.
+_PHYSICS = (
+    "gga", "encut", "prec", "lreal", "ismear", "sigma", "ispin", "ivdw", "nupdown", "lasph",
+)  # fmt: skip
+
+#: What the parser has to put out: energies that belong to the forces, and all ionic steps.
+PARSER_SETTINGS = {
+    "parser_settings": {
+        "include_node": ["trajectory"],
+        # In a Dict, where aiida-vasp also puts them, a NaN would except the job with all its steps.
+        "exclude_quantity": ["forces", "stress", "total_energies"],
+        "energy_type": ["energy_free", "energy_extrapolated"],
+        "electronic_step_energies": True,
+        "check_ionic_convergence": False,
+    },
+    "poscar_precision": 16,
+}
+
+
+class VaspInputError(ValueError):
+    """VASP cannot be run with these inputs; the message says which and how to mend it."""
+
+
+def expose_vasp(spec: Any) -> None:
+    """Declare the namespace ``vasp``: aiida-vasp's WorkChain with typed settings."""
+    declared = set(VaspWorkChain.spec().inputs)
+    spec.expose_inputs(
+        VaspWorkChain,
+        namespace=NAMESPACE,
+        exclude=tuple(name for name in _SET_BY_US if name in declared),
+    )
+    spec.input(
+        f"{NAMESPACE}.parameters",
+        valid_type=orm.Dict,
+        serializer=orm.to_aiida_type,
+        validator=_validate_parameters,
+        help="functional (PBE, PBEsol, PW91), dispersion, cutoff_eV, energy_tolerance_eV, "
+        "precision, k_points, smearing, smearing_width_eV, spin_polarized, magnetic_moments, "
+        "hubbard, potentials (element to POTCAR), scf.",
+    )
+
+
+def fill_vasp(
+    namespace: Any,
+    code: orm.AbstractCode,
+    inputs: Mapping[str, Any],
+    elements: Iterable[str],
+    potential_family: str,
+    options: Mapping[str, Any],
+) -> None:
+    """Set code, settings and POTCAR family of a builder's namespace ``vasp``.
+
+    Elements without an entry in ``settings.potentials`` take the POTCAR of their own name.
+
+    Raises
+    ------
+    VaspInputError
+        If the family lacks a POTCAR.
+    """
+    settings = dict(inputs["settings"])
+    given = dict(settings.get("potentials", {}))
+    settings["potentials"] = {e: given.get(e, e) for e in sorted({*elements, *given})}
+    potcar_hashes(settings["potentials"], potential_family)
+    namespace.code = code
+    namespace.parameters = orm.Dict(settings)
+    namespace.potential_family = orm.Str(potential_family)
+    namespace.max_iterations = orm.Int(inputs["max_iterations"])
+    namespace.calc.metadata.options = dict(options)
+
+
+def potcar_hashes(potentials: Mapping[str, str], family: str) -> dict[str, str]:
+    """Return element to sha512 of its POTCAR in the family.
+
+    Raises
+    ------
+    VaspInputError
+        If the family or a POTCAR is not in the profile.
+    """
+    try:
+        found = PotcarData.get_potcars_dict(sorted(potentials), family, mapping=dict(potentials))
+    except NotExistent as error:
+        raise VaspInputError(
+            f"potential_family {family!r} lacks a POTCAR of {dict(potentials)}: {error}; upload "
+            "it with `aiida-vasp potcar uploadfamily`, or name others in settings.potentials"
+        ) from error
+    return {element: str(node.sha512) for element, node in found.items()}
+
+
+def vasp_level(inputs: Mapping[str, Any], elements: Iterable[str]) -> dict[str, Any]:
+    """Return the level of theory of the namespace's settings for these elements.
+
+    Raises
+    ------
+    VaspInputError
+        If an element has no POTCAR.
+    """
+    settings = VaspSettings.model_validate(inputs["parameters"].get_dict())
+    missing = sorted(set(elements) - set(settings.potentials))
+    if missing:
+        raise VaspInputError(
+            f"parameters.potentials is {settings.potentials}, expected entries for {missing} too"
+        )
+    wanted = {element: settings.potentials[element] for element in sorted(set(elements))}
+    return level_of_theory(settings, potcar_hashes(wanted, inputs["potential_family"].value))
+
+
+def vasp_job(
+    inputs: Mapping[str, Any],
+    structure: orm.StructureData,
+    settings: VaspSettings,
+    md: VaspMDParameters | None = None,
+) -> dict[str, Any]:
+    """Return the inputs of aiida-vasp's WorkChain for a single point, or for MD.
+
+    MD is run once: aiida-vasp's restart begins again with new velocities and all steps.
+    """
+    symbols = sorted({kind.symbol for kind in structure.kinds})
+    kpoints = orm.KpointsData()
+    kpoints.set_kpoints_mesh(list(settings.mesh()))
+    incar = {**settings.incar(), **(md.incar() if md else {})}
+    job = {
+        **{key: value for key, value in inputs.items() if key != "parameters"},
+        "structure": structure,
+        "parameters": orm.Dict({"incar": incar}),
+        "kpoints": kpoints,
+        "potential_mapping": orm.Dict({s: settings.potentials[s] for s in symbols}),
+        "settings": orm.Dict(PARSER_SETTINGS),
+    }
+    if md is not None:
+        job["max_iterations"] = orm.Int(1)
+    if settings.spin_polarized:
+        job["magmom_mapping"] = orm.Dict(
+            {"default": 0.0, **{s: m for s, m in settings.magnetic_moments.items() if s in symbols}}
+        )
+    corrected = {e: [u.orbital, u.u_eV] for e, u in settings.hubbard.items() if e in symbols}
+    if corrected:
+        job["ldau_mapping"] = orm.Dict({"mapping": corrected, "utype": 2})
+    return job
+
+
+def patient_settings(settings: VaspSettings) -> VaspSettings:
+    """Return settings with more iterations and the most robust minimiser, of the same physics."""
+    scf = settings.scf.model_copy(update={"max_scf": 3 * settings.scf.max_scf, "algorithm": "All"})
+    return settings.model_copy(update={"scf": scf})
+
+
+def last_calculation(node: orm.ProcessNode) -> orm.CalcJobNode | None:
+    """Return the last VASP run of aiida-vasp's WorkChain, well ended or not."""
+    runs = [child for child in node.called if child.process_class is VaspCalculation]
+    return max(runs, key=lambda child: child.pk, default=None)
+
+
+def changed_physics(run: orm.CalcJobNode, settings: VaspSettings) -> dict[str, tuple[Any, Any]]:
+    """Return tag to (asked, run) of what a handler of aiida-vasp changed in the physics."""
+    asked = settings.incar()
+    used = {key.lower(): value for key, value in run.inputs.parameters.get_dict().items()}
+    return {
+        tag: (asked.get(tag), used.get(tag)) for tag in _PHYSICS if asked.get(tag) != used.get(tag)
+    }
+
+
+def vasp_failure_class(run: orm.CalcJobNode | None) -> str:
+    """Return the class of failure of a run that gave nothing to read."""
+    if run is None:
+        return "crashed"
+    codes = VaspCalculation.exit_codes
+    known = {
+        codes.ERROR_ELECTRONIC_NOT_CONVERGED.status: "scf_unconverged",
+        codes.ERROR_CRITICAL_MISSING_OBJECT.status: "missing_output",
+        codes.ERROR_VASP_DID_NOT_EXECUTE.status: "missing_output",
+        codes.ERROR_NOT_ABLE_TO_PARSE_QUANTITY.status: "missing_output",
+        codes.ERROR_OVERFLOW_IN_XML.status: "not_finite",
+    }
+    return known.get(run.exit_status, failure_class(run))
+
+
+def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
+    return None if value is None else validation_message(VaspSettings, value.get_dict())
