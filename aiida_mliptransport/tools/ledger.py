@@ -26,12 +26,17 @@ class LedgerRow:
 
 
 def job_labels(job: orm.CalcJobNode) -> int:
-    """Return the number of labelled frames that a job made."""
-    return sum(
-        link.node.n_frames
-        for link in job.base.links.get_outgoing(node_class=FrameSetData).all()
-        if link.node.labelled
-    )
+    """Return the number of labelled frames that a job made.
+
+    Frames of aiida-vasp's jobs are made by a calcfunction that reads the trajectory.
+    """
+    sets = list(job.base.links.get_outgoing(node_class=FrameSetData).all_nodes())
+    for trajectory in job.base.links.get_outgoing(node_class=orm.TrajectoryData).all_nodes():
+        for reader in trajectory.base.links.get_outgoing(
+            node_class=orm.CalcFunctionNode
+        ).all_nodes():
+            sets += reader.base.links.get_outgoing(node_class=FrameSetData).all_nodes()
+    return sum(node.n_frames for node in sets if node.labelled)
 
 
 def cost_ledger(jobs: Iterable[orm.CalcJobNode]) -> list[LedgerRow]:

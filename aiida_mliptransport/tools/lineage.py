@@ -104,8 +104,7 @@ def trace(node: orm.Node, point: str | None = None) -> Lineage:
     nodes = graph.load()
     jobs = [n for n in nodes.values() if isinstance(n, orm.CalcJobNode)]
     frame_sets = [n for n in nodes.values() if isinstance(n, FrameSetData)]
-    labelling = [pk for pk in sorted(graph.creator_of_labelled(frame_sets)) if pk in nodes]
-    labelling_jobs = [pk for pk in labelling if isinstance(nodes[pk], orm.CalcJobNode)]
+    labelled_by = graph.labelling_jobs(nodes)
     trained = graph.inputs_of_trainings(nodes)
     return Lineage(
         root=node.pk,
@@ -113,10 +112,8 @@ def trace(node: orm.Node, point: str | None = None) -> Lineage:
         processes=_count(n for n in nodes.values() if isinstance(n, orm.ProcessNode)),
         data=_count(n for n in nodes.values() if isinstance(n, orm.Data)),
         training_frames=len({i for n in trained for i in n.frames.identities()}),
-        labelled_frames=sum(
-            n.n_frames for n in frame_sets if graph.creator.get(n.pk) in labelling_jobs
-        ),
-        labelling_jobs=labelling_jobs,
+        labelled_frames=sum(n.n_frames for n in frame_sets if n.pk in labelled_by),
+        labelling_jobs=sorted(set(labelled_by.values())),
         imports=sorted(
             pk
             for pk, n in nodes.items()
@@ -159,8 +156,25 @@ class _Graph:
     def load(self) -> dict[int, orm.Node]:
         return {node.pk: node for (node,) in project(self.seen, "*")}
 
-    def creator_of_labelled(self, frame_sets: Iterable[FrameSetData]) -> set[int]:
-        return {self.creator[n.pk] for n in frame_sets if n.labelled and n.pk in self.creator}
+    def labelling_jobs(self, nodes: dict[int, orm.Node]) -> dict[int, int]:
+        """Return labelled frame set to the job that labelled it; sets made of others have none.
+
+        Frames of aiida-vasp's jobs are made by a calcfunction that reads the trajectory.
+        """
+        found = {}
+        for pk, node in nodes.items():
+            if not isinstance(node, FrameSetData) or not node.labelled or pk not in self.creator:
+                continue
+            creator = self.creator[pk]
+            read = [
+                self.creator[source]
+                for source in self.inputs.get(creator, [])
+                if isinstance(nodes.get(source), orm.TrajectoryData) and source in self.creator
+            ]
+            for job in [creator, *read]:
+                if isinstance(nodes.get(job), orm.CalcJobNode):
+                    found[pk] = job
+        return found
 
     def inputs_of_trainings(self, nodes: dict[int, orm.Node]) -> list[FrameSetData]:
         trainings = {

@@ -14,6 +14,8 @@ from vasp_stand_in.calculators import lennard_jones
 
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
+from aiida_mliptransport.tools.ledger import job_labels
+from aiida_mliptransport.tools.lineage import trace
 from aiida_mliptransport.workflows.aimd.vasp import VaspAimdWorkChain
 from aiida_mliptransport.workflows.label.vasp import VaspLabelWorkChain
 from aiida_mliptransport.workflows.vasp import VaspInputError
@@ -90,6 +92,9 @@ def test_every_label_is_reached_from_its_vasp_run(label):
     assert [n.process_label for n in read] == ["read_vasp_label"]
     trajectory = read[0].inputs.trajectory
     assert trajectory.creator.process_label == "VaspCalculation"
+    lineage = trace(results["frames"])
+    assert (lineage.labelled_frames, lineage.labelling_jobs) == (1, [trajectory.creator.pk])
+    assert job_labels(trajectory.creator) == 1
 
 
 def test_an_unconverged_scf_is_no_label_and_is_tried_again_with_more_iterations(label):
