@@ -4,16 +4,20 @@ VASP is licensed, so the stand-in of tests/vasp_stand_in runs in its place: its 
 the real aiida-vasp, its numbers are those of a pair potential.
 """
 
+import zipfile
+
 import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 from aiida.plugins import WorkflowFactory
+from aiida.storage.sqlite_zip.backend import SqliteZipBackend
 from ase.build import bulk
 from vasp_stand_in.calculators import lennard_jones
 
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
+from aiida_mliptransport.tools.archive import export_study
 from aiida_mliptransport.tools.ledger import job_labels
 from aiida_mliptransport.tools.lineage import trace
 from aiida_mliptransport.workflows.aimd.vasp import VaspAimdWorkChain
@@ -95,6 +99,22 @@ def test_every_label_is_reached_from_its_vasp_run(label):
     lineage = trace(results["frames"])
     assert (lineage.labelled_frames, lineage.labelling_jobs) == (1, [trajectory.creator.pk])
     assert job_labels(trajectory.creator) == 1
+
+
+def test_an_archive_holds_the_hash_of_a_potential_and_not_its_licensed_text(label, tmp_path):
+    _, node = label([licl(16)])
+    path = export_study(node, tmp_path / "study.aiida")
+    backend = SqliteZipBackend(SqliteZipBackend.create_profile(path))
+    try:
+        query = orm.QueryBuilder(backend=backend)
+        query.append(orm.Data, project="node_type")
+        types = query.all(flat=True)
+    finally:
+        backend.close()
+    assert any("PotcarData" in kind for kind in types)
+    assert not any("PotcarFileData" in kind for kind in types)
+    with zipfile.ZipFile(path) as archive:
+        assert not any(b"End of Dataset" in archive.read(name) for name in archive.namelist())
 
 
 def test_an_unconverged_scf_is_no_label_and_is_tried_again_with_more_iterations(label):
