@@ -1,0 +1,1 @@
+"""Builders of starting cells: plain ase.Atoms in and out."""
