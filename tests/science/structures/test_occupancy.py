@@ -1,0 +1,172 @@
+"""Ordered cells from partial occupancies: exact counts, reading, reports, seeds."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from pymatgen.core import Lattice, Structure
+
+from aiida_mliptransport.science.structures.disordered_sites import read_disordered
+from aiida_mliptransport.science.structures.occupancy import (
+    VACANCY,
+    nearest_counts,
+    random_orderings,
+)
+
+from .crystals import LI3TICL6_TITANIUM, li3ticl6_sites
+
+CIF = """data_test
+_cell_length_a 4.0
+_cell_length_b 4.0
+_cell_length_c 4.0
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P m -3 m'
+_symmetry_Int_Tables_number 221
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+A1 Li 0 0 0 0.6
+A2 Na 0 0 0 0.3
+X1 Cl 0.5 0.5 0.5 1.0
+"""
+
+
+def li3ticl6():
+    table = {site: {"Ti": share, "Li": 1 - share} for site, share in LI3TICL6_TITANIUM.items()}
+    return read_disordered(li3ticl6_sites(), table)
+
+
+def composition(atoms: Atoms) -> dict[str, int]:
+    return atoms.symbols.formula.count()
+
+
+@pytest.mark.parametrize(
+    ("supercell", "on_2a", "on_4g"),
+    [((2, 2, 2), 12, 4), ((4, 2, 2), 24, 8), ((10,) * 3, 1508, 492)],
+)
+def test_lithium_titanium_chloride_keeps_its_composition_and_published_occupancies(
+    supercell, on_2a, on_4g
+) -> None:
+    disordered = li3ticl6().repeat(supercell)
+    atoms = random_orderings(disordered, 1, seed=1)[0]
+    cells = int(np.prod(supercell))
+    assert len(atoms) == 20 * cells
+    assert composition(atoms) == {"Li": 6 * cells, "Ti": 2 * cells, "Cl": 12 * cells}
+    report = atoms.info["occupancies"]
+    assert report["2a"]["counts"]["Ti"] == on_2a
+    assert report["4g"]["counts"]["Ti"] == on_4g
+    for label, share in LI3TICL6_TITANIUM.items():
+        site = report[label]
+        assert site["wanted"]["Ti"] == pytest.approx(share)
+        assert site["built"]["Ti"] == site["counts"]["Ti"] / site["sites"]
+        assert abs(site["built"]["Ti"] - share) <= 0.5 / site["sites"]
+
+
+def test_the_report_counts_the_atoms_that_are_there() -> None:
+    disordered = li3ticl6().repeat((2, 1, 1))
+    atoms = random_orderings(disordered, 1, seed=5)[0]
+    site = next(c for c in disordered.classes if c.label == "4g")
+    places = disordered.positions[list(site.indices)]
+    titanium = atoms.positions[atoms.numbers == 22]
+    near = np.linalg.norm(places[:, None] - titanium[None], axis=2) < 1e-6
+    assert near.sum() == atoms.info["occupancies"]["4g"]["counts"]["Ti"]
+
+
+def test_a_cif_gives_shares_vacancies_and_full_sites(tmp_path) -> None:
+    path = tmp_path / "partial.cif"
+    path.write_text(CIF)
+    disordered = read_disordered(path)
+    shares = sorted(sorted(site.shares.items()) for site in disordered.classes)
+    assert [name for name, _ in shares[0]] == ["Cl"]
+    assert dict(shares[1]) == pytest.approx({"Li": 0.6, "Na": 0.3, VACANCY: 0.1})
+    atoms = random_orderings(disordered.repeat((2, 5, 1)), 1, seed=0)[0]
+    assert composition(atoms) == {"Li": 6, "Na": 3, "Cl": 10}
+
+
+def test_a_pymatgen_structure_reads_as_its_cif_does(tmp_path) -> None:
+    path = tmp_path / "partial.cif"
+    path.write_text(CIF)
+    structure = Structure(
+        Lattice.cubic(4.0),
+        [{"Li": 0.6, "Na": 0.3}, "Cl"],
+        [[0, 0, 0], [0.5, 0.5, 0.5]],
+    )
+    shares = [
+        sorted(sorted(site.shares.items()) for site in read_disordered(source).classes)
+        for source in (path, structure)
+    ]
+    assert [[n for n, _ in s] for s in shares[0]] == [[n for n, _ in s] for s in shares[1]]
+    np.testing.assert_allclose(
+        [v for s in shares[0] for _, v in s], [v for s in shares[1] for _, v in s], atol=1e-9
+    )
+
+
+def test_sites_may_be_named_by_index_and_the_rest_stays() -> None:
+    atoms = bulk("Cu", cubic=True)
+    disordered = read_disordered(atoms, {2: {"Au": 1.0}})
+    built = random_orderings(disordered, 1, seed=0)[0]
+    assert composition(built) == {"Cu": 3, "Au": 1}
+    assert (built.positions[built.numbers == 79] == atoms.positions[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("shares", "n_sites", "expected"),
+    [
+        ({"Li": 0.5, VACANCY: 0.5}, 48, {"Li": 24, VACANCY: 24}),
+        ({"Li": 1 / 3, "Na": 1 / 3, "K": 1 / 3}, 10, {"Li": 3, "Na": 3, "K": 4}),
+        ({"Li": 0.246, "Ti": 0.754}, 16, {"Li": 4, "Ti": 12}),
+        ({"Li": 0.97, "Na": 0.03}, 4, {"Li": 4, "Na": 0}),
+    ],
+)
+def test_counts_are_the_nearest_whole_numbers(shares, n_sites, expected) -> None:
+    assert nearest_counts(shares, n_sites) == expected
+
+
+def test_one_seed_gives_one_result_and_another_seed_another() -> None:
+    disordered = li3ticl6().repeat((2, 2, 2))
+    once, again, other = (random_orderings(disordered, 3, seed=seed) for seed in (7, 7, 8))
+    assert [list(a.numbers) for a in once] == [list(a.numbers) for a in again]
+    assert [list(a.numbers) for a in once] != [list(a.numbers) for a in other]
+    assert list(once[0].numbers) != list(once[1].numbers)
+
+
+def test_a_matrix_and_repetitions_make_the_same_supercell() -> None:
+    disordered = li3ticl6()
+    by_numbers, by_matrix = disordered.repeat((2, 1, 3)), disordered.repeat(np.diag([2, 1, 3]))
+    np.testing.assert_allclose(by_numbers.positions, by_matrix.positions)
+    assert len(by_numbers.positions) == 120
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"Fe": {"Ti": 1.0}}, "names site 'Fe'"),
+        ({99: {"Ti": 1.0}}, "names site 99, which the cell of 20 sites does not hold"),
+        ({"2a": {"Ti": 0.7, "Li": 0.5}}, "shares of site '2a' sum to 1.2"),
+        ({"2a": {"Ti": -0.1}}, "gives Ti a share of -0.1"),
+        ({"2a": {"Unobtainium": 0.5}}, "names 'Unobtainium': expected an element or 'vacancy'"),
+        ({"2a": {"Ti": 1.0}, "Ti": {"Li": 1.0}}, "names site 0 twice"),
+    ],
+)
+def test_a_bad_table_is_refused(table, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_disordered(li3ticl6_sites(), table)
+
+
+def test_other_bad_input_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match="is no file: expected the path of a CIF"):
+        read_disordered(tmp_path / "absent.cif")
+    with pytest.raises(ValueError, match="occupancies is for ase"):
+        read_disordered(tmp_path / "absent.cif", {0: {"Li": 1.0}})
+    with pytest.raises(ValueError, match="seed=-1: expected an integer of 0 or more"):
+        random_orderings(li3ticl6(), 1, seed=-1)
+    with pytest.raises(ValueError, match="n_orderings=0: expected at least 1"):
+        random_orderings(li3ticl6(), 0, seed=1)
+    with pytest.raises(ValueError, match=r"supercell=\(0, 1, 1\)"):
+        li3ticl6().repeat((0, 1, 1))
