@@ -1,0 +1,274 @@
+"""Grain boundaries of crystals with a cubic cell: tilt and twist by coincidence site lattices."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import networkx as nx
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.geometry import find_mic
+from numpy.typing import NDArray
+from pymatgen.core.interface import GrainBoundaryGenerator
+
+from ..selection.neighbours import NeighbourPairs, neighbour_pairs
+from .conversion import check_periodic
+from .surfaces import plane_indices
+
+__all__ = ["symmetric_tilt_boundary", "twist_boundary"]
+
+Transformation = NDArray[np.int64]
+
+
+def symmetric_tilt_boundary(
+    atoms: Atoms,
+    axis: Sequence[int],
+    sigma: int,
+    plane: Sequence[int],
+    *,
+    grain_thickness: float,
+    min_distance: float,
+    close_pairs: Literal["refuse", "merge"] = "refuse",
+    gap: float = 0.0,
+) -> Atoms:
+    """Join two grains that are mirror-like about a plane which holds the axis of rotation.
+
+    Parameters
+    ----------
+    atoms
+        The crystal in its conventional cell, which must be a cube in shape; ordered ions on partly
+        filled sites may break the cubic symmetry of the positions.
+    axis
+        Axis of the misorientation, ``[u, v, w]``.
+    sigma
+        Inverse density of coincidence sites.
+    plane
+        Boundary plane ``(h, k, l)`` of the first grain.
+    grain_thickness
+        Å; each grain has at least this.
+    min_distance
+        Å; pairs of atoms nearer than this are close pairs.
+    close_pairs
+        ``"refuse"`` raises an error; ``"merge"`` puts one atom in the middle of close atoms of one
+        element, and refuses those of different elements.
+    gap
+        Å added between the grains at both boundaries.
+
+    Returns
+    -------
+    ase.Atoms
+        Periodic, with two boundaries in the plane of the first two vectors, at the bottom and
+        within; array ``grain`` is 0 or 1. ``info["grain_boundary"]`` holds ``kind``, ``sigma``,
+        ``axis``, ``angle`` (degrees), ``plane`` and ``second_plane`` (the same in the second
+        grain), ``area`` (Å²), ``gap``, ``shortest_distance`` (Å) and ``merged`` (atoms lost, by
+        element).
+
+    Raises
+    ------
+    ValueError
+        If the cell is no cube, the plane does not hold the axis, no rotation of that sigma makes
+        the plane a symmetric one, or close pairs are to be refused.
+
+    Notes
+    -----
+    Coincidence lattices from pymatgen's ``GrainBoundaryGenerator`` (Grimmer, Acta Cryst. A 32, 783
+    (1976) and A 40, 108 (1984)). The grains are stacked here and not by that class, since it asks
+    for cubic symmetry of every atom and deletes close atoms whatever their element.
+    """
+    direction, face = _check(atoms, axis, sigma, plane, grain_thickness, min_distance, gap)
+    if int(np.dot(direction, face)) != 0:
+        raise ValueError(
+            f"plane={face} does not hold axis={direction}: a tilt boundary needs h·u + k·v + l·w = "
+            "0; choose another plane, or twist_boundary"
+        )
+    angles = _angles(direction, sigma)
+    for angle in sorted([*angles, *(-angle for angle in angles)], key=lambda a: (abs(a), -a)):
+        grains = _transformations(direction, angle, face)
+        if sorted(map(abs, _plane_of(grains[1]))) == sorted(map(abs, face)):
+            built = _stack(atoms, grains, grain_thickness, gap)
+            _close_pairs(built, min_distance, close_pairs)
+            return _describe(built, "symmetric tilt", sigma, direction, abs(angle), grains, gap)
+    raise ValueError(
+        f"plane={face}: no rotation of sigma {sigma} about {direction} makes it a symmetric tilt "
+        f"boundary (angles tried: {[round(a, 3) for a in angles]}°); for sigma 5 about [0, 0, 1] "
+        "the planes are (3, 1, 0) and (2, 1, 0)"
+    )
+
+
+def twist_boundary(
+    atoms: Atoms,
+    axis: Sequence[int],
+    sigma: int,
+    *,
+    grain_thickness: float,
+    min_distance: float,
+    close_pairs: Literal["refuse", "merge"] = "refuse",
+    gap: float = 0.0,
+) -> Atoms:
+    """Join two grains that are rotated about the normal of their boundary.
+
+    The least angle of the given sigma is taken. Parameters, result, errors and sources as in
+    :func:`symmetric_tilt_boundary`; the plane is the one across the axis.
+    """
+    direction, face = _check(atoms, axis, sigma, axis, grain_thickness, min_distance, gap)
+    angle = _angles(direction, sigma)[0]
+    grains = _transformations(direction, angle, face)
+    built = _stack(atoms, grains, grain_thickness, gap)
+    _close_pairs(built, min_distance, close_pairs)
+    return _describe(built, "twist", sigma, direction, angle, grains, gap)
+
+
+def _check(
+    atoms: Atoms,
+    axis: Sequence[int],
+    sigma: int,
+    plane: Sequence[int],
+    grain_thickness: float,
+    min_distance: float,
+    gap: float,
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    check_periodic(atoms)
+    lengths, angles = atoms.cell.lengths(), atoms.cell.angles()
+    if np.ptp(lengths) > 1e-3 * lengths.mean() or np.abs(angles - 90).max() > 0.05:
+        raise ValueError(
+            f"atoms has a cell of {np.round(lengths, 4).tolist()} Å and "
+            f"{np.round(angles, 2).tolist()}°: expected a cube; give the conventional cubic cell"
+        )
+    for name, value in (("grain_thickness", grain_thickness), ("min_distance", min_distance)):
+        if not 0 < value < np.inf:
+            raise ValueError(f"{name}={value!r} Å: expected a positive length")
+    if not 0 <= gap < np.inf:
+        raise ValueError(f"gap={gap!r} Å: expected 0 or more")
+    if isinstance(sigma, bool) or not isinstance(sigma, int | np.integer) or sigma < 3:
+        raise ValueError(f"sigma={sigma!r}: expected an odd integer of 3 or more, like 5")
+    return _coprime(plane_indices(axis)), _coprime(plane_indices(plane))
+
+
+def _coprime(indices: tuple[int, int, int]) -> tuple[int, int, int]:
+    divisor = math.gcd(*indices)
+    return indices[0] // divisor, indices[1] // divisor, indices[2] // divisor
+
+
+def _angles(axis: tuple[int, int, int], sigma: int) -> list[float]:
+    """Return the rotation angles of a sigma about an axis in degrees, ascending."""
+    known = GrainBoundaryGenerator.enum_sigma_cubic(cutoff=sigma, r_axis=axis)
+    if sigma not in known:
+        raise ValueError(
+            f"sigma={sigma!r} does not occur about axis {list(axis)}; below it there are "
+            f"{sorted(known)}: take one of these, or another axis"
+        )
+    return sorted(float(angle) for angle in known[sigma])
+
+
+def _transformations(
+    axis: tuple[int, int, int], angle: float, plane: tuple[int, int, int]
+) -> tuple[Transformation, Transformation]:
+    first, second = GrainBoundaryGenerator.get_trans_mat(
+        r_axis=axis, angle=angle, surface=plane, lat_type="c"
+    )
+    return np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+
+
+def _plane_of(transformation: Transformation) -> tuple[int, int, int]:
+    normal = np.cross(transformation[0], transformation[1])
+    return _coprime((int(normal[0]), int(normal[1]), int(normal[2])))
+
+
+def _stack(
+    atoms: Atoms,
+    grains: tuple[Transformation, Transformation],
+    grain_thickness: float,
+    gap: float,
+) -> Atoms:
+    """Put the second grain, turned into the frame of the first, on top of it."""
+    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    lower, upper = (make_supercell(bare, matrix) for matrix in grains)
+    cells = np.asarray(lower.cell), np.asarray(upper.cell)
+    if not np.allclose(cells[0] @ cells[0].T, cells[1] @ cells[1].T, rtol=1e-3, atol=1e-3):
+        raise ValueError(
+            "the coincidence cells of the two grains differ in shape: give an exactly cubic cell"
+        )
+    upper.set_cell(cells[0], scale_atoms=True)
+    normal = np.cross(cells[0][0], cells[0][1])
+    normal /= np.linalg.norm(normal)
+    repeats = math.ceil(grain_thickness / abs(float(cells[0][2] @ normal)) - 1e-9)
+    outwards = normal * np.sign(cells[0][2] @ normal)
+    lower, upper = lower.repeat((1, 1, repeats)), upper.repeat((1, 1, repeats))
+    upper.translate(repeats * cells[0][2] + gap * outwards)
+    built = lower + upper
+    built.set_cell([cells[0][0], cells[0][1], 2 * repeats * cells[0][2] + 2 * gap * outwards])
+    built.set_array("grain", np.repeat([0, 1], [len(lower), len(upper)]))
+    # The first vector along x, the second in the xy plane.
+    built.set_cell(built.cell.standard_form()[0], scale_atoms=True)
+    built.wrap()
+    return built
+
+
+def _close_pairs(atoms: Atoms, min_distance: float, treatment: Literal["refuse", "merge"]) -> None:
+    """Refuse or merge close atoms in place, and note the losses."""
+    if treatment not in ("refuse", "merge"):
+        raise ValueError(f"close_pairs={treatment!r}: expected 'refuse' or 'merge'")
+    pairs = _pairs(atoms, min_distance)
+    mixed = atoms.numbers[pairs.first] != atoms.numbers[pairs.second]
+    if len(pairs.first) and (treatment == "refuse" or mixed.any()):
+        wrong = np.flatnonzero(mixed) if treatment == "merge" else np.arange(len(mixed))
+        worst = int(wrong[np.argmin(pairs.distance[wrong])])
+        names = [atoms.symbols[int(end[worst])] for end in (pairs.first, pairs.second)]
+        raise ValueError(
+            f"{len(wrong) // 2} pairs of atoms are nearer than min_distance={min_distance:g} Å, "
+            f"the nearest {names[0]}–{names[1]} at {pairs.distance[worst]:.3f} Å: widen gap, lower "
+            "min_distance, choose another plane"
+            + (", or close_pairs='merge'" if treatment == "refuse" else "")
+        )
+    graph = nx.Graph(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    lost: list[int] = []
+    cell = np.asarray(atoms.cell)
+    for group in nx.connected_components(graph):
+        kept, *others = sorted(group)
+        steps = find_mic(atoms.positions[others] - atoms.positions[kept], cell)[0]
+        atoms.positions[kept] += steps.sum(axis=0) / (len(others) + 1)
+        lost += others
+    merged = Counter(atoms.symbols[i] for i in lost)
+    del atoms[lost]
+    if len(_pairs(atoms, min_distance).first):
+        raise ValueError(
+            f"merging leaves pairs nearer than min_distance={min_distance:g} Å: lower it, or widen "
+            "gap"
+        )
+    atoms.info["merged"] = dict(sorted(merged.items()))
+
+
+def _pairs(atoms: Atoms, cutoff: float) -> NeighbourPairs:
+    return neighbour_pairs(atoms.positions, np.asarray(atoms.cell), atoms.pbc, cutoff)
+
+
+def _describe(
+    atoms: Atoms,
+    kind: str,
+    sigma: int,
+    axis: tuple[int, int, int],
+    angle: float,
+    grains: tuple[Transformation, Transformation],
+    gap: float,
+) -> Atoms:
+    reach = 2.0
+    while not len((pairs := _pairs(atoms, reach)).first):
+        reach *= 1.5
+    report: dict[str, Any] = {
+        "kind": kind,
+        "sigma": int(sigma),
+        "axis": list(axis),
+        "angle": angle,
+        "plane": list(_plane_of(grains[0])),
+        "second_plane": list(_plane_of(grains[1])),
+        "area": float(np.linalg.norm(np.cross(atoms.cell[0], atoms.cell[1]))),
+        "gap": float(gap),
+        "shortest_distance": float(pairs.distance.min()),
+        "merged": atoms.info.pop("merged"),
+    }
+    atoms.info["grain_boundary"] = report
+    return atoms
