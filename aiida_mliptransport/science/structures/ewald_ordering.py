@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Species, Structure
 from pymatgen.core.ewald import EwaldSummation
 
 from .conversion import check_seed, ionic_charges
-from .occupancy import VACANCY, DisorderedCell, draw_species
+from .occupancy import VACANCY, DisorderedCell, OrderingSampler
 
 __all__ = ["lowest_ewald_orderings"]
 
@@ -22,6 +22,7 @@ def lowest_ewald_orderings(
     *,
     n_candidates: int,
     n_best: int = 1,
+    min_distance: float | None = None,
     seed: int,
 ) -> list[Atoms]:
     """Draw many ordered cells and keep those of lowest Ewald energy of point charges.
@@ -36,6 +37,8 @@ def lowest_ewald_orderings(
         Random cells to compare.
     n_best
         How many different ones to return at most.
+    min_distance
+        Å; sites nearer than this are never both filled, see :class:`~.occupancy.OrderingSampler`.
     seed
         Of the random draws.
 
@@ -66,10 +69,11 @@ def lowest_ewald_orderings(
     named = sorted({name for site in disordered.classes for name in site.shares} - {VACANCY})
     charge_of = dict(zip(named, ionic_charges(named, oxidation_states), strict=True))
     charge_of[VACANCY] = 0.0
+    sampler = OrderingSampler(disordered, min_distance=min_distance)
     energy_of = _PairEnergies(disordered)
     found: dict[bytes, tuple[float, NDArray[np.str_]]] = {}
     for _ in range(n_candidates):
-        species = draw_species(disordered, generator)
+        species = sampler.draw(generator)
         key = species.tobytes()
         if key not in found:
             charges = np.array([charge_of[str(name)] for name in species])

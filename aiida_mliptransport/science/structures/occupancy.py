@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +12,20 @@ from ase import Atoms
 from ase.build import make_supercell
 from numpy.typing import NDArray
 
+from ..selection.neighbours import neighbour_pairs
 from .conversion import check_seed
 
 __all__ = [
     "VACANCY",
     "DisorderedCell",
+    "OrderingSampler",
     "SiteClass",
-    "draw_species",
     "nearest_counts",
     "random_orderings",
 ]
 
 VACANCY = "vacancy"
+MOVES_PER_SITE = 50
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,13 @@ def nearest_counts(shares: Mapping[str, float], n_sites: int) -> dict[str, int]:
     return {name: found[name] for name in shares}
 
 
-def random_orderings(disordered: DisorderedCell, n_orderings: int, *, seed: int) -> list[Atoms]:
+def random_orderings(
+    disordered: DisorderedCell,
+    n_orderings: int,
+    *,
+    min_distance: float | None = None,
+    seed: int,
+) -> list[Atoms]:
     """Draw ordered cells that hold the nearest exact counts on every site class.
 
     Parameters
@@ -155,6 +164,8 @@ def random_orderings(disordered: DisorderedCell, n_orderings: int, *, seed: int)
         From :func:`~.disordered_sites.read_disordered`, repeated as wanted.
     n_orderings
         How many cells; they are drawn independently, so small cells may come twice.
+    min_distance
+        Å; sites nearer than this are never both filled, see :class:`OrderingSampler`.
     seed
         Of the random draw.
 
@@ -167,24 +178,95 @@ def random_orderings(disordered: DisorderedCell, n_orderings: int, *, seed: int)
     Raises
     ------
     ValueError
-        If the seed or the number make no sense.
+        If the seed or a number make no sense, or close sites cannot be kept from both being filled.
     """
     if n_orderings < 1:
         raise ValueError(f"n_orderings={n_orderings}: expected at least 1")
     generator = check_seed(seed)
-    cells = [disordered.occupy(draw_species(disordered, generator)) for _ in range(n_orderings)]
+    sampler = OrderingSampler(disordered, min_distance=min_distance)
+    cells = [disordered.occupy(sampler.draw(generator)) for _ in range(n_orderings)]
     for atoms in cells:
         atoms.info["seed"] = int(seed)
     return cells
 
 
-def draw_species(disordered: DisorderedCell, generator: np.random.Generator) -> NDArray[np.str_]:
-    """Draw an element or :data:`VACANCY` for each site, with the exact counts of each class."""
-    species = np.empty(len(disordered.positions), dtype="U8")
-    for site in disordered.classes:
-        names = [name for name, count in site.counts.items() for _ in range(count)]
-        species[list(site.indices)] = generator.permutation(np.array(names, dtype="U8"))
-    return species
+class OrderingSampler:
+    """Draws of an element or :data:`VACANCY` for each site, with the exact counts of each class.
+
+    Split sites of disordered crystals are often too near to each other for two ions at once, such
+    as the pairs of 48h sites in argyrodites. With ``min_distance`` an ion that has a near
+    neighbour moves to an empty site of its class where it has the fewest, until none has any; the
+    draws are random, but not evenly distributed over all allowed orderings.
+
+    Parameters
+    ----------
+    disordered
+        The cell with its site classes.
+    min_distance
+        Å; sites nearer than this are never both filled. Two sites that nothing can leave are not
+        looked at, since their class has no vacancy.
+
+    Raises
+    ------
+    ValueError
+        If the distance is not positive.
+    """
+
+    def __init__(self, disordered: DisorderedCell, *, min_distance: float | None = None) -> None:
+        self._disordered = disordered
+        self._min_distance = min_distance
+        self._near: list[NDArray[np.int64]] = []
+        if min_distance is None:
+            return
+        if not 0 < min_distance < np.inf:
+            raise ValueError(
+                f"min_distance={min_distance!r} Å: expected a positive length, like 2.0"
+            )
+        pairs = neighbour_pairs(
+            disordered.positions, disordered.cell, np.ones(3, dtype=bool), min_distance
+        )
+        order = np.argsort(pairs.first, kind="stable")
+        cuts = np.searchsorted(pairs.first[order], np.arange(len(disordered.positions) + 1))
+        self._near = [pairs.second[order][a:b] for a, b in itertools.pairwise(cuts)]
+
+    def draw(self, generator: np.random.Generator) -> NDArray[np.str_]:
+        """Draw one ordering, ``(n,)``.
+
+        Raises
+        ------
+        ValueError
+            If no ordering without near neighbours was found.
+        """
+        species = np.empty(len(self._disordered.positions), dtype="U8")
+        for site in self._disordered.classes:
+            names = [name for name, count in site.counts.items() for _ in range(count)]
+            species[list(site.indices)] = generator.permutation(np.array(names, dtype="U8"))
+        if self._min_distance is not None:
+            self._separate(species, generator)
+        return species
+
+    def _separate(self, species: NDArray[np.str_], generator: np.random.Generator) -> None:
+        members = [np.array(site.indices) for site in self._disordered.classes]
+        class_of = {int(i): sites for sites in members for i in sites}
+        movable = [int(i) for sites in members if np.any(species[sites] == VACANCY) for i in sites]
+        for _ in range(MOVES_PER_SITE * len(species)):
+            filled = species != VACANCY
+            crowded = [i for i in movable if filled[i] and filled[self._near[i]].any()]
+            if not crowded:
+                return
+            one = int(generator.choice(crowded))
+            sites = class_of[one]
+            empty = sites[~filled[sites]]
+            filled[one] = False
+            load = np.array([np.count_nonzero(filled[self._near[i]]) for i in empty])
+            # Now and then anywhere, or two ions could push each other round for ever.
+            best = empty if generator.random() < 0.05 else empty[load == load.min()]
+            other = int(generator.choice(best))
+            species[[one, other]] = species[[other, one]]
+        raise ValueError(
+            f"min_distance={self._min_distance!r} Å: found no ordering in which filled sites are "
+            "that far apart; lower it, or the occupancies"
+        )
 
 
 def _report(site: SiteClass, names: NDArray[Any]) -> dict[str, Any]:

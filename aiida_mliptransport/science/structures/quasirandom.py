@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..selection.neighbours import neighbour_pairs
 from .conversion import check_seed
-from .occupancy import DisorderedCell, draw_species
+from .occupancy import DisorderedCell, OrderingSampler
 
 __all__ = ["PairShell", "pair_deviations", "quasirandom_ordering"]
 
@@ -127,7 +127,7 @@ def quasirandom_ordering(
         raise ValueError(f"n_steps={n_steps}: expected at least 1")
     generator = check_seed(seed)
     pairs = _Pairs(disordered, cutoff, shell_gap)
-    species = draw_species(disordered, generator)
+    species = OrderingSampler(disordered).draw(generator)
     state, first, last = pairs.anneal(pairs.states(list(species)), n_steps, generator)
     atoms = disordered.occupy(pairs.species(state))
     atoms.info["sqs_random_deviation"] = first

@@ -40,6 +40,22 @@ def argyrodite() -> Atoms:
     return framework + lithium
 
 
+def argyrodite_sites() -> Atoms:
+    """Return the 76 sites of cubic Li6PS5Cl with all of lithium's 48h, which are half filled."""
+    return crystal(
+        ["Cl", "P", "S", "S", "Li"],
+        basis=[
+            (0, 0, 0),
+            (0.5, 0.5, 0.5),
+            (0.25, 0.25, 0.25),
+            (0.618, 0.618, 0.618),
+            (0.183, 0.183, 0.024),
+        ],
+        spacegroup=216,
+        cellpar=[9.86, 9.86, 9.86, 90, 90, 90],
+    )
+
+
 def rock_salt(cation: str = "Li", anion: str = "Cl", a: float = 5.14) -> Atoms:
     """Return the conventional cell of 8 atoms."""
     return crystal(

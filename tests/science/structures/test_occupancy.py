@@ -13,7 +13,7 @@ from aiida_mliptransport.science.structures.occupancy import (
     random_orderings,
 )
 
-from .crystals import LI3TICL6_TITANIUM, li3ticl6_sites
+from .crystals import LI3TICL6_TITANIUM, argyrodite_sites, li3ticl6_sites
 
 CIF = """data_test
 _cell_length_a 4.0
@@ -22,8 +22,10 @@ _cell_length_c 4.0
 _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'P m -3 m'
-_symmetry_Int_Tables_number 221
+_chemical_formula_sum 'Li0.6 Na0.3 Cl1'
+loop_
+_symmetry_equiv_pos_as_xyz
+'x, y, z'
 loop_
 _atom_site_label
 _atom_site_type_symbol
@@ -134,6 +136,28 @@ def test_one_seed_gives_one_result_and_another_seed_another() -> None:
     assert [list(a.numbers) for a in once] == [list(a.numbers) for a in again]
     assert [list(a.numbers) for a in once] != [list(a.numbers) for a in other]
     assert list(once[0].numbers) != list(once[1].numbers)
+
+
+def test_sites_too_close_for_two_ions_are_never_both_filled() -> None:
+    """Half of 48h in Li6PS5Cl is filled; the pairs of its sites are too close for two ions."""
+    sites = argyrodite_sites()
+    disordered = read_disordered(sites, {"Li": {"Li": 0.5}})
+    lithium = sites[sites.numbers == 3]
+    closest = lithium.get_all_distances(mic=True)[np.triu_indices(48, 1)].min()
+    free = random_orderings(disordered, 5, seed=1)
+    kept = random_orderings(disordered, 5, min_distance=1.1 * closest, seed=1)
+
+    def shortest(atoms: Atoms) -> float:
+        part = atoms[atoms.numbers == 3]
+        return float(part.get_all_distances(mic=True)[np.triu_indices(len(part), 1)].min())
+
+    assert min(map(shortest, free)) == pytest.approx(closest)
+    assert min(map(shortest, kept)) >= 1.1 * closest
+    assert all(composition(a) == {"Li": 24, "P": 4, "S": 20, "Cl": 4} for a in kept)
+    with pytest.raises(ValueError, match="found no ordering in which filled sites are that far"):
+        random_orderings(disordered, 1, min_distance=4.0, seed=1)
+    with pytest.raises(ValueError, match="min_distance=0 Å: expected a positive length"):
+        random_orderings(disordered, 1, min_distance=0, seed=1)
 
 
 def test_a_matrix_and_repetitions_make_the_same_supercell() -> None:

@@ -7,7 +7,7 @@ from ase.build import bulk
 from aiida_mliptransport.science.structures.disordered_sites import read_disordered
 from aiida_mliptransport.science.structures.occupancy import (
     VACANCY,
-    draw_species,
+    OrderingSampler,
 )
 from aiida_mliptransport.science.structures.quasirandom import (
     pair_deviations,
@@ -65,7 +65,7 @@ def test_it_is_nearer_to_random_than_any_of_fifty_random_cells() -> None:
     atoms = quasirandom_ordering(disordered, cutoff=cutoff, n_steps=2000, seed=4)
     generator = np.random.default_rng(0)
     random = [
-        deviation(disordered, draw_species(disordered, generator).tolist(), cutoff)
+        deviation(disordered, OrderingSampler(disordered).draw(generator).tolist(), cutoff)
         for _ in range(50)
     ]
     assert atoms.info["sqs_deviation"] < min(random)
@@ -85,7 +85,7 @@ def test_sites_that_share_elements_but_not_occupancies_keep_them() -> None:
 
 
 def _shells(disordered, cutoff):
-    species = draw_species(disordered, np.random.default_rng(0)).tolist()
+    species = OrderingSampler(disordered).draw(np.random.default_rng(0)).tolist()
     return pair_deviations(disordered, species, cutoff=cutoff)
 
 
