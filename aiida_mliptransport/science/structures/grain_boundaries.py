@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-import networkx as nx
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
-from ase.geometry import find_mic
 from numpy.typing import NDArray
 from pymatgen.core.interface import GrainBoundaryGenerator
 
-from ..selection.neighbours import NeighbourPairs, neighbour_pairs
+from ..selection.neighbours import cell_heights
+from .broken_bonds import Bonds, check_bonds, count_broken_bonds
+from .close_atoms import CloseAtoms, merge_close_atoms, pairs_within
 from .conversion import check_periodic
 from .surfaces import plane_indices
 
 __all__ = ["symmetric_tilt_boundary", "twist_boundary"]
 
 Transformation = NDArray[np.int64]
+
+#: Å; atoms nearer in height than this are one plane, which is not split.
+MIN_CUT = 0.05
 
 
 def symmetric_tilt_boundary(
@@ -32,8 +34,9 @@ def symmetric_tilt_boundary(
     *,
     grain_thickness: float,
     min_distance: float,
-    close_pairs: Literal["refuse", "merge"] = "refuse",
+    close_pairs: CloseAtoms = "refuse",
     gap: float = 0.0,
+    bonds: Bonds | None = None,
 ) -> Atoms:
     """Join two grains that are mirror-like about a plane which holds the axis of rotation.
 
@@ -57,6 +60,9 @@ def symmetric_tilt_boundary(
         element, and refuses those of different elements.
     gap
         Å added between the grains at both boundaries.
+    bonds
+        Longest bond in Å by pair of elements, such as ``{("P", "S"): 2.4}``: the grains are cut
+        where none of these breaks. Without it, in the widest gap between planes of atoms.
 
     Returns
     -------
@@ -71,14 +77,16 @@ def symmetric_tilt_boundary(
     ------
     ValueError
         If the cell is no cube, the plane does not hold the axis, no rotation of that sigma makes
-        the plane a symmetric one, or close pairs are to be refused.
+        the plane a symmetric one, every cut breaks bonds, or close pairs are to be refused.
 
     Notes
     -----
     Coincidence lattices from pymatgen's ``GrainBoundaryGenerator`` (Grimmer, Acta Cryst. A 32, 783
-    (1976) and A 40, 108 (1984)). The grains are stacked here and not by that class, since it asks
+    (1976) and A 40, 108 (1984)), of the cubic cell: in a centred crystal the area may be a multiple
+    of the least one. The grains are stacked here and not by that class, since it asks
     for cubic symmetry of every atom and deletes close atoms whatever their element.
     """
+    check_bonds(bonds)
     direction, face = _check(atoms, axis, sigma, plane, grain_thickness, min_distance, gap)
     if int(np.dot(direction, face)) != 0:
         raise ValueError(
@@ -89,9 +97,11 @@ def symmetric_tilt_boundary(
     for angle in sorted([*angles, *(-angle for angle in angles)], key=lambda a: (abs(a), -a)):
         grains = _transformations(direction, angle, face)
         if sorted(map(abs, _plane_of(grains[1]))) == sorted(map(abs, face)):
-            built = _stack(atoms, grains, grain_thickness, gap)
-            _close_pairs(built, min_distance, close_pairs)
-            return _describe(built, "symmetric tilt", sigma, direction, abs(angle), grains, gap)
+            built = _stack(atoms, grains, grain_thickness, gap, bonds)
+            merged = merge_close_atoms(built, min_distance, close_pairs)
+            return _describe(
+                built, "symmetric tilt", sigma, direction, abs(angle), grains, gap, merged
+            )
     raise ValueError(
         f"plane={face}: no rotation of sigma {sigma} about {direction} makes it a symmetric tilt "
         f"boundary (angles tried: {[round(a, 3) for a in angles]}°); for sigma 5 about [0, 0, 1] "
@@ -106,20 +116,22 @@ def twist_boundary(
     *,
     grain_thickness: float,
     min_distance: float,
-    close_pairs: Literal["refuse", "merge"] = "refuse",
+    close_pairs: CloseAtoms = "refuse",
     gap: float = 0.0,
+    bonds: Bonds | None = None,
 ) -> Atoms:
     """Join two grains that are rotated about the normal of their boundary.
 
     The least angle of the given sigma is taken. Parameters, result, errors and sources as in
     :func:`symmetric_tilt_boundary`; the plane is the one across the axis.
     """
+    check_bonds(bonds)
     direction, face = _check(atoms, axis, sigma, axis, grain_thickness, min_distance, gap)
     angle = _angles(direction, sigma)[0]
     grains = _transformations(direction, angle, face)
-    built = _stack(atoms, grains, grain_thickness, gap)
-    _close_pairs(built, min_distance, close_pairs)
-    return _describe(built, "twist", sigma, direction, angle, grains, gap)
+    built = _stack(atoms, grains, grain_thickness, gap, bonds)
+    merged = merge_close_atoms(built, min_distance, close_pairs)
+    return _describe(built, "twist", sigma, direction, angle, grains, gap, merged)
 
 
 def _check(
@@ -183,6 +195,7 @@ def _stack(
     grains: tuple[Transformation, Transformation],
     grain_thickness: float,
     gap: float,
+    bonds: Bonds | None,
 ) -> Atoms:
     """Put the second grain, turned into the frame of the first, on top of it."""
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
@@ -197,6 +210,7 @@ def _stack(
     normal /= np.linalg.norm(normal)
     repeats = math.ceil(grain_thickness / abs(float(cells[0][2] @ normal)) - 1e-9)
     outwards = normal * np.sign(cells[0][2] @ normal)
+    lower, upper = (_cut(grain, bare, bonds) for grain in (lower, upper))
     lower, upper = lower.repeat((1, 1, repeats)), upper.repeat((1, 1, repeats))
     upper.translate(repeats * cells[0][2] + gap * outwards)
     built = lower + upper
@@ -208,42 +222,25 @@ def _stack(
     return built
 
 
-def _close_pairs(atoms: Atoms, min_distance: float, treatment: Literal["refuse", "merge"]) -> None:
-    """Refuse or merge close atoms in place, and note the losses."""
-    if treatment not in ("refuse", "merge"):
-        raise ValueError(f"close_pairs={treatment!r}: expected 'refuse' or 'merge'")
-    pairs = _pairs(atoms, min_distance)
-    mixed = atoms.numbers[pairs.first] != atoms.numbers[pairs.second]
-    if len(pairs.first) and (treatment == "refuse" or mixed.any()):
-        wrong = np.flatnonzero(mixed) if treatment == "merge" else np.arange(len(mixed))
-        worst = int(wrong[np.argmin(pairs.distance[wrong])])
-        names = [atoms.symbols[int(end[worst])] for end in (pairs.first, pairs.second)]
-        raise ValueError(
-            f"{len(wrong) // 2} pairs of atoms are nearer than min_distance={min_distance:g} Å, "
-            f"the nearest {names[0]}–{names[1]} at {pairs.distance[worst]:.3f} Å: widen gap, lower "
-            "min_distance, choose another plane"
-            + (", or close_pairs='merge'" if treatment == "refuse" else "")
-        )
-    graph = nx.Graph(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
-    lost: list[int] = []
-    cell = np.asarray(atoms.cell)
-    for group in nx.connected_components(graph):
-        kept, *others = sorted(group)
-        steps = find_mic(atoms.positions[others] - atoms.positions[kept], cell)[0]
-        atoms.positions[kept] += steps.sum(axis=0) / (len(others) + 1)
-        lost += others
-    merged = Counter(atoms.symbols[i] for i in lost)
-    del atoms[lost]
-    if len(_pairs(atoms, min_distance).first):
-        raise ValueError(
-            f"merging leaves pairs nearer than min_distance={min_distance:g} Å: lower it, or widen "
-            "gap"
-        )
-    atoms.info["merged"] = dict(sorted(merged.items()))
-
-
-def _pairs(atoms: Atoms, cutoff: float) -> NeighbourPairs:
-    return neighbour_pairs(atoms.positions, np.asarray(atoms.cell), atoms.pbc, cutoff)
+def _cut(grain: Atoms, crystal: Atoms, bonds: Bonds | None) -> Atoms:
+    """Shift a grain along its third vector so that its faces lie in the widest gap allowed."""
+    height = float(cell_heights(np.asarray(grain.cell), grain.pbc)[2])
+    planes = np.sort(grain.get_scaled_positions()[:, 2])
+    gaps = np.diff(planes, append=planes[0] + 1.0)
+    for plane in np.lexsort((planes, -np.round(gaps * height, 3))):
+        if gaps[plane] * height < MIN_CUT:
+            break
+        shifted = grain.copy()
+        shifted.positions -= (planes[plane] + gaps[plane] / 2) * np.asarray(grain.cell)[2]
+        shifted.wrap()
+        open_ = shifted.copy()
+        open_.pbc = (True, True, False)
+        if bonds is None or not count_broken_bonds(open_, crystal, bonds):
+            return shifted
+    raise ValueError(
+        f"bonds={dict(bonds or {})}: every cut along the boundary plane breaks some; choose "
+        "another plane, or leave out bonds"
+    )
 
 
 def _describe(
@@ -254,9 +251,10 @@ def _describe(
     angle: float,
     grains: tuple[Transformation, Transformation],
     gap: float,
+    merged: dict[str, int],
 ) -> Atoms:
     reach = 2.0
-    while not len((pairs := _pairs(atoms, reach)).first):
+    while not len((pairs := pairs_within(atoms, reach)).first):
         reach *= 1.5
     report: dict[str, Any] = {
         "kind": kind,
@@ -268,7 +266,7 @@ def _describe(
         "area": float(np.linalg.norm(np.cross(atoms.cell[0], atoms.cell[1]))),
         "gap": float(gap),
         "shortest_distance": float(pairs.distance.min()),
-        "merged": atoms.info.pop("merged"),
+        "merged": merged,
     }
     atoms.info["grain_boundary"] = report
     return atoms

@@ -11,9 +11,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pymatgen.analysis.interfaces.coherent_interfaces import CoherentInterfaceBuilder
 from pymatgen.analysis.interfaces.zsl import ZSLGenerator, ZSLMatch
+from pymatgen.core.interface import Interface
 from scipy.linalg import polar
 
 from ..selection.neighbours import neighbour_pairs
+from .broken_bonds import Bonds, check_bonds, count_broken_bonds
 from .conversion import to_atoms, to_structure
 from .surfaces import plane_indices
 
@@ -38,6 +40,7 @@ def coherent_interface(
     max_area: float = 400.0,
     max_atoms: int | None = None,
     termination: int | None = None,
+    bonds: Bonds | None = None,
 ) -> Atoms:
     """Build the smallest coherent interface of two crystals within a limit of strain.
 
@@ -66,6 +69,9 @@ def coherent_interface(
         The interface is refused if it needs more.
     termination
         Rank of the pair of terminations; needed where there are several.
+    bonds
+        Longest bond in Å by pair of elements, such as ``{("C", "O"): 1.6}``: terminations that
+        break one are left out.
 
     Returns
     -------
@@ -91,6 +97,7 @@ def coherent_interface(
     makes the other enantiomer of a chiral crystal. Nothing is relaxed, and no thickness follows the
     strain.
     """
+    check_bonds(bonds)
     planes = plane_indices(substrate_miller), plane_indices(film_miller)
     _check(
         substrate_thickness=substrate_thickness,
@@ -104,7 +111,27 @@ def coherent_interface(
         raise ValueError(f"film_share={film_share!r}: expected 0 to 1")
     crystals = to_structure(substrate), to_structure(film)
     builder, fit = _smallest(crystals, planes, max_strain, film_share, max_area)
-    names = [f"{on_substrate} | {on_film}" for on_film, on_substrate in builder.terminations]
+    builder.zsl_matches = [fit.match]
+    settings = {
+        "gap": gap,
+        "vacuum_over_film": gap if vacuum is None else vacuum,
+        "film_thickness": film_thickness,
+        "substrate_thickness": substrate_thickness,
+        "in_layers": False,
+    }
+    pairs = builder.terminations
+    if bonds:
+        pairs = [
+            pair
+            for pair in pairs
+            if _is_whole(next(builder.get_interfaces(pair, **settings)), substrate, film, bonds)
+        ]
+    names = [f"{on_substrate} | {on_film}" for on_film, on_substrate in pairs]
+    if not names:
+        raise ValueError(
+            f"bonds={dict(bonds or {})}: every pair of terminations breaks some; choose other "
+            "planes, or leave out bonds"
+        )
     if termination is None and len(names) > 1:
         raise ValueError(
             f"{len(names)} pairs of terminations (substrate | film): "
@@ -114,17 +141,7 @@ def coherent_interface(
     rank = termination or 0
     if not 0 <= rank < len(names):
         raise ValueError(f"termination={termination!r}: expected 0 to {len(names) - 1}")
-    builder.zsl_matches = [fit.match]
-    interface = next(
-        builder.get_interfaces(
-            builder.terminations[rank],
-            gap=gap,
-            vacuum_over_film=gap if vacuum is None else vacuum,
-            film_thickness=film_thickness,
-            substrate_thickness=substrate_thickness,
-            in_layers=False,
-        )
-    )
+    interface = next(builder.get_interfaces(pairs[rank], **settings))
     if max_atoms is not None and len(interface) > max_atoms:
         raise ValueError(
             f"max_atoms={max_atoms}: the smallest interface within a strain of {max_strain:g} has "
@@ -242,6 +259,17 @@ def _in_plane(vectors: Any) -> NDArray[np.float64]:
     length = np.linalg.norm(first)
     along = first @ second / length
     return np.array([[length, 0.0], [along, np.sqrt(second @ second - along**2)]])
+
+
+def _is_whole(interface: Interface, substrate: Atoms, film: Atoms, bonds: Bonds) -> bool:
+    """Tell whether neither side has broken bonds; the sides are looked at one by one."""
+    built = to_atoms(interface)
+    built.pbc = (True, True, False)
+    side = np.array(interface.site_properties["interface_label"])
+    return all(
+        count_broken_bonds(built[side == name], crystal, bonds) == 0
+        for name, crystal in (("substrate", substrate), ("film", film))
+    )
 
 
 def _shortest_contact(atoms: Atoms) -> float:

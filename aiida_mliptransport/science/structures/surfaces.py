@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition
 from pymatgen.core.surface import Slab, SlabGenerator
 
+from .broken_bonds import Bonds, check_bonds
 from .conversion import ionic_charges, to_atoms, to_structure
 
 __all__ = ["build_slab", "list_terminations", "plane_indices"]
@@ -26,6 +27,7 @@ def list_terminations(
     thickness: float,
     vacuum: float,
     oxidation_states: Mapping[str, float] | None = None,
+    bonds: Bonds | None = None,
     plane_tolerance: float = 0.1,
 ) -> list[Atoms]:
     """Build a slab for each distinct way to cut a crystal along a plane.
@@ -43,6 +45,9 @@ def list_terminations(
         Å between the outermost atoms of the slab and of its image.
     oxidation_states
         Of each element; without them charge and polarity are not reported.
+    bonds
+        Longest bond in Å by pair of elements, such as ``{("C", "O"): 1.6}``: terminations that
+        break one are left out.
     plane_tolerance
         Å; atoms that differ less in height form one plane, which is never split.
 
@@ -60,7 +65,8 @@ def list_terminations(
     ------
     ValueError
         If the cell is not a crystal, the indices are not three integers of which one differs from
-        zero, a length is not positive, or an oxidation state is missing.
+        zero, a length is not positive, an oxidation state is missing, or every termination breaks
+        bonds.
 
     Notes
     -----
@@ -73,6 +79,7 @@ def list_terminations(
             raise ValueError(f"{name}={value!r} Å: expected a positive length, like 15.0")
     if oxidation_states is not None:
         ionic_charges(atoms.get_chemical_symbols(), oxidation_states)
+    check_bonds(bonds)
     generator = SlabGenerator(
         to_structure(atoms),
         plane,
@@ -82,9 +89,15 @@ def list_terminations(
         max_normal_search=max(abs(index) for index in plane),
     )
     bulk = Composition(atoms.get_chemical_formula())
+    slabs = generator.get_slabs(ftol=plane_tolerance, bonds=dict(bonds) if bonds else None)
+    if not slabs:
+        raise ValueError(
+            f"bonds={dict(bonds or {})}: every termination of {plane} breaks some; choose another "
+            "plane, or leave out bonds"
+        )
     return [
         _finish(slab, rank, plane, vacuum, bulk, oxidation_states, plane_tolerance)
-        for rank, slab in enumerate(generator.get_slabs(ftol=plane_tolerance))
+        for rank, slab in enumerate(slabs)
     ]
 
 
@@ -96,6 +109,7 @@ def build_slab(
     vacuum: float,
     termination: int | None = None,
     oxidation_states: Mapping[str, float] | None = None,
+    bonds: Bonds | None = None,
     plane_tolerance: float = 0.1,
 ) -> Atoms:
     """Build one slab: the termination of a given rank, or the only one there is.
@@ -113,6 +127,7 @@ def build_slab(
         thickness=thickness,
         vacuum=vacuum,
         oxidation_states=oxidation_states,
+        bonds=bonds,
         plane_tolerance=plane_tolerance,
     )
     if termination is None and len(slabs) > 1:

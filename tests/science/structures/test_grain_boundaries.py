@@ -5,6 +5,7 @@ import pytest
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
+from aiida_mliptransport.science.structures.broken_bonds import count_broken_bonds
 from aiida_mliptransport.science.structures.grain_boundaries import (
     symmetric_tilt_boundary,
     twist_boundary,
@@ -87,6 +88,15 @@ def test_ordered_lithium_does_not_keep_argyrodite_from_a_boundary() -> None:
     )
     counts = built.symbols.formula.count()
     assert {k: v / counts["P"] for k, v in counts.items()} == {"Li": 6, "P": 1, "S": 5, "Cl": 1}
+
+
+def test_thiophosphate_stays_whole_at_a_boundary() -> None:
+    arguments = {"grain_thickness": 9.0, "min_distance": 0.2, "gap": 2.0}
+    bonds = {("P", "S"): 2.4}
+    built = twist_boundary(argyrodite(), (0, 0, 1), 5, bonds=bonds, **arguments)
+    assert count_broken_bonds(built, argyrodite(), bonds) == 0
+    with pytest.raises(ValueError, match="every cut along the boundary plane breaks some"):
+        twist_boundary(argyrodite(), (0, 0, 1), 5, bonds={("Li", "S"): 5.0}, **arguments)
 
 
 def test_a_gap_widens_the_cell_at_both_boundaries() -> None:

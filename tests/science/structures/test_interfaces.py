@@ -77,7 +77,7 @@ def test_vacuum_leaves_one_interface() -> None:
 def test_lithium_on_lithium_carbonate_fits_within_five_per_cent() -> None:
     built = coherent_interface(
         lithium_carbonate(), lithium(), (0, 0, 1), (1, 0, 0), max_strain=0.05, max_area=200.0,
-        termination=0, **SLABS,
+        termination=0, bonds={("C", "O"): 1.6}, **SLABS,
     )  # fmt: skip
     report = built.info["interface"]
     largest = np.abs(np.linalg.eigvalsh(report["film_strain"])).max()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 from aiida_mliptransport.science.structures.surfaces import build_slab, list_terminations
 
@@ -69,7 +70,7 @@ def test_without_oxidation_states_nothing_is_said_of_polarity() -> None:
 
 @pytest.mark.medium
 def test_terminations_of_lithium_carbonate_are_listed_and_must_be_chosen() -> None:
-    arguments = {"thickness": 10.0, "vacuum": 10.0}
+    arguments = {"thickness": 4.0, "vacuum": 10.0}
     slabs = list_terminations(lithium_carbonate(), (1, 0, 0), **arguments)
     assert len(slabs) > 1
     assert [s.info["slab"]["termination"] for s in slabs] == list(range(len(slabs)))
@@ -81,6 +82,20 @@ def test_terminations_of_lithium_carbonate_are_listed_and_must_be_chosen() -> No
         build_slab(lithium_carbonate(), (1, 0, 0), termination=99, **arguments)
 
 
+@pytest.mark.medium
+def test_terminations_that_cut_carbonate_are_left_out() -> None:
+    arguments = {"thickness": 6.0, "vacuum": 10.0}
+    everything = list_terminations(lithium_carbonate(), (0, 0, 1), **arguments)
+    whole = list_terminations(lithium_carbonate(), (0, 0, 1), bonds={("C", "O"): 1.6}, **arguments)
+    assert 0 < len(whole) < len(everything)
+    for slab in whole:
+        carbon = neighbor_list("i", slab, {("C", "O"): 1.6})
+        counts = np.bincount(carbon, minlength=len(slab))[slab.numbers == 6]
+        assert (counts == 3).all()
+    broken = [s for s in everything if len(neighbor_list("i", s, {("C", "O"): 1.6})) < 6 * 4]
+    assert broken
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,6 +103,8 @@ def test_terminations_of_lithium_carbonate_are_listed_and_must_be_chosen() -> No
         ({"miller": (1, 0.5, 0)}, "expected three integers"),
         ({"thickness": 0.0}, "thickness=0.0 Å: expected a positive length"),
         ({"vacuum": -1.0}, "vacuum=-1.0 Å: expected a positive length"),
+        ({"bonds": {("Li", "Cl"): 3.0}}, "every termination of .* breaks some"),
+        ({"bonds": {"LiCl": 3.0}}, "bonds holds 'LiCl': 3.0: expected two elements"),
         ({"oxidation_states": {"Li": 1}}, r"no state for \['Cl'\]"),
     ],
 )
