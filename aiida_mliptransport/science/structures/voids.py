@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import find_mic, minkowski_reduce
+from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 from scipy.spatial import Voronoi, cKDTree
 
-from ..selection.neighbours import cell_heights
+from ..selection.neighbours import cell_heights, neighbour_pairs
 from .conversion import check_periodic
 
 __all__ = ["Void", "find_voids"]
@@ -84,15 +84,24 @@ def find_voids(atoms: Atoms, *, min_radius: float, merge_distance: float = 0.5) 
     home, first = np.unique(home, axis=0, return_index=True)
     radii = radii[first]
     order = np.lexsort((home[:, 2], home[:, 1], home[:, 0], -radii))
-    found: list[Void] = []
-    kept = np.empty((0, 3))
-    for centre, radius in zip(home[order] @ cell, radii[order], strict=True):
-        if len(kept) and find_mic(kept - centre, cell)[1].min() < merge_distance:
-            continue
-        kept = np.vstack([kept, centre])
-        on_sphere = tree.query_ball_point(centre, radius + 0.1, return_length=True)
-        found.append(Void(centre, float(radius), int(on_sphere)))
-    return tuple(found)
+    centres, radii = home[order] @ cell, radii[order]
+    pairs = neighbour_pairs(centres, cell, np.ones(3, dtype=bool), merge_distance)
+    # From the largest sphere down, each that stays removes those near it.
+    cuts = np.searchsorted(np.sort(pairs.first), np.arange(len(centres) + 1))
+    near = pairs.second[np.argsort(pairs.first, kind="stable")]
+    stays = np.ones(len(centres), dtype=bool)
+    for rank in range(len(centres)):
+        if stays[rank]:
+            stays[near[cuts[rank] : cuts[rank + 1]]] = False
+            stays[rank] = True
+    on_sphere = [
+        int(tree.query_ball_point(centre, radius + 0.1, return_length=True))
+        for centre, radius in zip(centres[stays], radii[stays], strict=True)
+    ]
+    return tuple(
+        Void(centre, float(radius), neighbours)
+        for centre, radius, neighbours in zip(centres[stays], radii[stays], on_sphere, strict=True)
+    )
 
 
 def _with_images(atoms: Atoms, cell: NDArray[np.float64]) -> NDArray[np.float64]:
