@@ -1,16 +1,18 @@
-"""Bonds that a cut through a crystal breaks, so that molecular ions can be kept whole."""
+"""Bonds at a cut through a crystal: counted where broken, or put together again."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from ase.neighborlist import neighbor_list
 
 from ..selection.neighbours import neighbour_pairs
 
-__all__ = ["check_bonds", "count_broken_bonds"]
+__all__ = ["check_bonds", "count_broken_bonds", "join_bonded_groups"]
 
 Bonds = Mapping[tuple[str, str], float]
 
@@ -40,6 +42,54 @@ def count_broken_bonds(built: Atoms, crystal: Atoms, bonds: Bonds) -> int:
         )
         missing += (whole - found) * np.count_nonzero(built.numbers == atomic_numbers[first])
     return round(missing)
+
+
+def join_bonded_groups(atoms: Atoms, bonds: Bonds) -> Atoms:
+    """Return the atoms with bonded groups joined along the third cell vector.
+
+    Atoms of a group that the top or bottom face of the cell divides move by that vector, so that
+    the group is whole without the periodicity along it, and its mean lies in the cell.
+
+    Parameters
+    ----------
+    atoms
+        Wrapped, periodic in three directions.
+    bonds
+        As in :func:`count_broken_bonds`.
+
+    Raises
+    ------
+    ValueError
+        If bonds join atoms without end along the third vector, so that there are no groups.
+    """
+    first, second, images = neighbor_list("ijS", atoms, dict(bonds))
+    bonded: dict[int, list[tuple[int, int]]] = {}
+    for i, j, image in zip(first.tolist(), second.tolist(), images[:, 2].tolist(), strict=True):
+        bonded.setdefault(i, []).append((j, image))
+    built = atoms.copy()
+    heights = atoms.get_scaled_positions(wrap=False)[:, 2]
+    layer = dict[int, int]()
+    for start in bonded:
+        if start in layer:
+            continue
+        group, queue = {start: 0}, deque([start])
+        while queue:
+            one = queue.popleft()
+            for other, image in bonded[one]:
+                if other not in group:
+                    group[other] = group[one] + image
+                    queue.append(other)
+                elif group[other] != group[one] + image:
+                    raise ValueError(
+                        f"bonds={dict(bonds)} join atoms without end across the cut, at "
+                        f"{atoms.symbols[one]}–{atoms.symbols[other]}: give the bonds of molecular "
+                        "groups only, or shorter ones"
+                    )
+        centre = int(np.floor(np.mean([heights[i] + n for i, n in group.items()])))
+        layer |= {i: n - centre for i, n in group.items()}
+    for i, n in layer.items():
+        built.positions[i] += n * np.asarray(atoms.cell)[2]
+    return built
 
 
 def check_bonds(bonds: Bonds | None) -> None:

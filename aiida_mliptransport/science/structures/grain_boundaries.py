@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pymatgen.core.interface import GrainBoundaryGenerator
 
 from ..selection.neighbours import cell_heights
-from .broken_bonds import Bonds, check_bonds, count_broken_bonds
+from .broken_bonds import Bonds, check_bonds, join_bonded_groups
 from .close_atoms import CloseAtoms, merge_close_atoms, pairs_within
 from .conversion import check_periodic
 from .surfaces import plane_indices
@@ -21,9 +21,6 @@ from .surfaces import plane_indices
 __all__ = ["symmetric_tilt_boundary", "twist_boundary"]
 
 Transformation = NDArray[np.int64]
-
-#: Å; atoms nearer in height than this are one plane, which is not split.
-MIN_CUT = 0.05
 
 
 def symmetric_tilt_boundary(
@@ -61,8 +58,8 @@ def symmetric_tilt_boundary(
     gap
         Å added between the grains at both boundaries.
     bonds
-        Longest bond in Å by pair of elements, such as ``{("P", "S"): 2.4}``: the grains are cut
-        where none of these breaks. Without it, in the widest gap between planes of atoms.
+        Longest bond in Å by pair of elements, such as ``{("P", "S"): 2.4}``. The grains are cut in
+        their widest gap between planes of atoms; groups bonded so are kept whole, and stand out.
 
     Returns
     -------
@@ -77,7 +74,7 @@ def symmetric_tilt_boundary(
     ------
     ValueError
         If the cell is no cube, the plane does not hold the axis, no rotation of that sigma makes
-        the plane a symmetric one, every cut breaks bonds, or close pairs are to be refused.
+        the plane a symmetric one, bonds have no end, or close pairs are to be refused.
 
     Notes
     -----
@@ -210,8 +207,9 @@ def _stack(
     normal /= np.linalg.norm(normal)
     repeats = math.ceil(grain_thickness / abs(float(cells[0][2] @ normal)) - 1e-9)
     outwards = normal * np.sign(cells[0][2] @ normal)
-    lower, upper = (_cut(grain, bare, bonds) for grain in (lower, upper))
-    lower, upper = lower.repeat((1, 1, repeats)), upper.repeat((1, 1, repeats))
+    lower, upper = (_cut(grain).repeat((1, 1, repeats)) for grain in (lower, upper))
+    if bonds:
+        lower, upper = (join_bonded_groups(grain, bonds) for grain in (lower, upper))
     upper.translate(repeats * cells[0][2] + gap * outwards)
     built = lower + upper
     built.set_cell([cells[0][0], cells[0][1], 2 * repeats * cells[0][2] + 2 * gap * outwards])
@@ -222,25 +220,16 @@ def _stack(
     return built
 
 
-def _cut(grain: Atoms, crystal: Atoms, bonds: Bonds | None) -> Atoms:
-    """Shift a grain along its third vector so that its faces lie in the widest gap allowed."""
+def _cut(grain: Atoms) -> Atoms:
+    """Shift a grain along its third vector so that its faces lie in its widest gap."""
     height = float(cell_heights(np.asarray(grain.cell), grain.pbc)[2])
     planes = np.sort(grain.get_scaled_positions()[:, 2])
     gaps = np.diff(planes, append=planes[0] + 1.0)
-    for plane in np.lexsort((planes, -np.round(gaps * height, 3))):
-        if gaps[plane] * height < MIN_CUT:
-            break
-        shifted = grain.copy()
-        shifted.positions -= (planes[plane] + gaps[plane] / 2) * np.asarray(grain.cell)[2]
-        shifted.wrap()
-        open_ = shifted.copy()
-        open_.pbc = (True, True, False)
-        if bonds is None or not count_broken_bonds(open_, crystal, bonds):
-            return shifted
-    raise ValueError(
-        f"bonds={dict(bonds or {})}: every cut along the boundary plane breaks some; choose "
-        "another plane, or leave out bonds"
-    )
+    # Equal gaps differ by rounding only: the lowest is taken.
+    widest = int(np.argmax(np.round(gaps * height, 3)))
+    grain.positions -= (planes[widest] + gaps[widest] / 2) * np.asarray(grain.cell)[2]
+    grain.wrap()
+    return grain
 
 
 def _describe(

@@ -90,13 +90,21 @@ def test_ordered_lithium_does_not_keep_argyrodite_from_a_boundary() -> None:
     assert {k: v / counts["P"] for k, v in counts.items()} == {"Li": 6, "P": 1, "S": 5, "Cl": 1}
 
 
-def test_thiophosphate_stays_whole_at_a_boundary() -> None:
+@pytest.mark.parametrize("plane", [(3, 1, 0), (2, 1, 0)])
+def test_thiophosphate_stays_whole_at_a_boundary_that_no_flat_cut_spares(plane) -> None:
     arguments = {"grain_thickness": 9.0, "min_distance": 0.2, "gap": 2.0}
     bonds = {("P", "S"): 2.4}
-    built = twist_boundary(argyrodite(), (0, 0, 1), 5, bonds=bonds, **arguments)
-    assert count_broken_bonds(built, argyrodite(), bonds) == 0
-    with pytest.raises(ValueError, match="every cut along the boundary plane breaks some"):
-        twist_boundary(argyrodite(), (0, 0, 1), 5, bonds={("Li", "S"): 5.0}, **arguments)
+    built, cut = (
+        symmetric_tilt_boundary(argyrodite(), (0, 0, 1), 5, plane, bonds=given, **arguments)
+        for given in (bonds, None)
+    )
+    for grain in (0, 1):
+        part, divided = (atoms[atoms.arrays["grain"] == grain] for atoms in (built, cut))
+        assert count_broken_bonds(part, argyrodite(), bonds) == 0
+        assert count_broken_bonds(divided, argyrodite(), bonds) > 0
+    assert built.symbols.formula == cut.symbols.formula
+    with pytest.raises(ValueError, match="join atoms without end across the cut"):
+        twist_boundary(argyrodite(), (0, 0, 1), 5, bonds={("Li", "S"): 3.0}, **arguments)
 
 
 def test_a_gap_widens_the_cell_at_both_boundaries() -> None:
