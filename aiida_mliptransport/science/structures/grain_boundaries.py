@@ -245,13 +245,16 @@ def _describe(
     reach = 2.0
     while not len((pairs := pairs_within(atoms, reach)).first):
         reach *= 1.5
+    planes = [np.array(_plane_of(grain)) for grain in grains]
+    # (h, k, l) and (−h, −k, −l) are one plane: the first index that differs from zero is positive.
+    upright = int(np.sign(planes[0][planes[0] != 0][0]))
     report: dict[str, Any] = {
         "kind": kind,
         "sigma": int(sigma),
         "axis": list(axis),
         "angle": angle,
-        "plane": list(_plane_of(grains[0])),
-        "second_plane": list(_plane_of(grains[1])),
+        "plane": (upright * planes[0]).tolist(),
+        "second_plane": (upright * planes[1]).tolist(),
         "area": float(np.linalg.norm(np.cross(atoms.cell[0], atoms.cell[1]))),
         "gap": float(gap),
         "shortest_distance": float(pairs.distance.min()),
