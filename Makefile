@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # Small models run slower on more threads; jobs run side by side instead.
 export OMP_NUM_THREADS ?= 1
-EXTERNAL := daemon or cp2k or deepmd or lammps or tblite or slurm
+EXTERNAL := daemon or cp2k or deepmd or lammps or tblite or packmol or slurm
 LONG := medium or slow
 
 .PHONY: help install demo demo-cp2k cp2k lint test test-fast test-slow clean
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 	  else echo "$(PYTHON) has no venv module; run: sudo apt-get install python3-venv"; exit 1; fi
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -e '.[programs,tests]'
+	$(BIN)/pip install -q -e '.[programs,structures,tests]'
 	@touch $@
 
 cp2k:  ## CP2K from Debian's package.
