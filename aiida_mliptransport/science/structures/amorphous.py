@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from aiida_mliptransport.science import units
 
-from .packing import Components, PackingError, box_edges, resolve_components, state_of_mixture
+from .components import Components, resolve_components, state_of_mixture
+from .packing import PackingError, box_edges
 
 __all__ = ["DEFAULT_PATH", "densify", "random_amorphous", "relax"]
 

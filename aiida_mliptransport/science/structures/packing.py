@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,28 +16,24 @@ from numpy.typing import ArrayLike, NDArray
 from aiida_mliptransport.science import units
 from aiida_mliptransport.science.selection.neighbours import neighbour_pairs
 
-from .molecules import molecule
+from .components import Components, resolve_components, state_of_mixture
 
 __all__ = [
-    "Components",
     "PackingError",
     "box_edge",
     "box_edges",
     "density_g_cm3",
     "pack",
-    "resolve_components",
     "shortest_contact",
-    "state_of_mixture",
 ]
-
-#: Molecules and how many of each: a name of the library or atoms with ``info["charge"]``.
-Components = Mapping[str, int] | Iterable[tuple[str | Atoms, int]]
 
 #: packmol accepts distances whose square is too small by this, Å² (its keyword ``precision``).
 _PACKMOL_PRECISION = 0.01
 #: Loops of packmol, for each kind of molecule and for all. Liquids half as dense again as in
 #: experiment took 21; packmol's own limit of hundreds lets an impossible box run for minutes.
 _PACKMOL_LOOPS = 100
+#: Exit code of packmol that found no packing in that many loops.
+_PACKMOL_NOT_CONVERGED = 173
 
 
 class PackingError(ValueError):
@@ -118,7 +112,12 @@ def pack(
 
 
 def box_edge(components: Components, density: float) -> float:
-    """Return the edge in Å of the cube that gives the components a density in g/cm³.
+    """Return the edge in Å of the cube that gives the components a density.
+
+    Parameters
+    ----------
+    components, density
+        As for :func:`pack`; g/cm³.
 
     Raises
     ------
@@ -160,47 +159,6 @@ def density_g_cm3(atoms: Atoms) -> float:
         If the cell has no volume.
     """
     return units.density_g_cm3(float(atoms.get_masses().sum()), float(atoms.cell.volume))
-
-
-def resolve_components(components: Components) -> list[tuple[Atoms, int]]:
-    """Return the components as atoms and counts, looked up in the library where they are names.
-
-    Raises
-    ------
-    ValueError
-        If there is none, a name is unknown, a count is not a positive integer, or a molecule has
-        no atoms or no charge in its ``info``.
-    """
-    pairs = components.items() if isinstance(components, Mapping) else components
-    resolved = []
-    for item, count in pairs:
-        atoms = molecule(item) if isinstance(item, str) else item.copy()
-        name = item if isinstance(item, str) else atoms.get_chemical_formula()
-        try:
-            number = operator.index(count)
-        except TypeError:
-            number = 0
-        if number < 1:
-            raise ValueError(f"component {name!r} has count {count!r}: expected an integer above 0")
-        if not len(atoms):
-            raise ValueError("a component has no atoms: expected one or more; leave it out")
-        if "charge" not in atoms.info:
-            raise ValueError(
-                f"component {name!r} has no charge in its info: set it with "
-                "set_charge(atoms, charge), also where it is 0"
-            )
-        resolved.append((atoms, number))
-    if not resolved:
-        raise ValueError("components are empty: expected such as {'EMIm+': 17, 'AlCl4-': 17}")
-    return resolved
-
-
-def state_of_mixture(components: Components) -> dict[str, int]:
-    """Return total charge (e) and multiplicity of a mixture, all unpaired electrons parallel."""
-    resolved = resolve_components(components)
-    unpaired = sum(count * (atoms.info.get("multiplicity", 1) - 1) for atoms, count in resolved)
-    charge = sum(count * atoms.info["charge"] for atoms, count in resolved)
-    return {"charge": int(charge), "multiplicity": int(unpaired) + 1}
 
 
 def shortest_contact(atoms: Atoms, cutoff: float) -> float:
@@ -255,7 +213,7 @@ def _run_packmol(
             )
         output = folder / "packed.xyz"
         if run.returncode != 0 or "Success!" not in run.stdout or not output.is_file():
-            raise _failure(program, run.stdout, box, tolerance)
+            raise _failure(program, run, box, tolerance)
         packed = read(output, format="xyz")
     if not np.array_equal(packed.numbers, numbers):
         raise PackingError(f"{program} wrote other atoms than asked for; install packmol anew")
@@ -274,18 +232,25 @@ def _find_packmol() -> str:
 
 
 def _failure(
-    program: str, output: str, box: NDArray[np.float64], tolerance: float
+    program: str,
+    run: subprocess.CompletedProcess[str],
+    box: NDArray[np.float64],
+    tolerance: float,
 ) -> PackingError | FileNotFoundError:
-    if "Keyword not recognized: pbc" in output:
+    if "Keyword not recognized: pbc" in run.stdout:
         return FileNotFoundError(
             f"{program} is too old to know periodic boxes, expected packmol 20.15 or newer: "
             "pip install 'aiida-mliptransport[structures]'"
         )
-    errors = [line.strip() for line in output.splitlines() if "ERROR" in line]
+    if run.returncode != _PACKMOL_NOT_CONVERGED:
+        told = [line.strip() for line in run.stdout.splitlines() if "ERROR" in line]
+        return PackingError(
+            f"{program} ended with exit code {run.returncode}, expected 0: "
+            f"{'; '.join(told) or run.stderr[-500:] or 'it told no reason'}"
+        )
     return PackingError(
-        f"packmol found no packing in a box of {_edges_text(box)} Å with tolerance={tolerance} Å "
-        f"({'; '.join(errors) or 'not converged'}): give a lower density, a wider box, a smaller "
-        "tolerance or another seed"
+        f"packmol found no packing in a box of {_edges_text(box)} Å with tolerance={tolerance} Å: "
+        "give a lower density, a wider box, a smaller tolerance or another seed"
     )
 
 

@@ -7,6 +7,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 from numpy.testing import assert_allclose, assert_array_equal
 
 from aiida_mliptransport.science.structures.amorphous import densify, random_amorphous, relax
@@ -32,11 +33,11 @@ class Exploding(Calculator):
 
 
 def contact_ratios(atoms: Atoms) -> np.ndarray:
-    """Distances between molecules, images included, over the sums of covalent radii."""
-    tags, radii = atoms.get_tags(), covalent_radii[atoms.numbers]
-    distances = atoms.get_all_distances(mic=True)
-    ratios = distances / (radii[:, None] + radii[None])
-    return ratios[tags[:, None] != tags[None]]
+    """Distances below 5 Å between molecules over the sums of covalent radii, images included."""
+    first, second, distances = neighbor_list("ijd", atoms, 5.0)
+    radii, tags = covalent_radii[atoms.numbers], atoms.get_tags()
+    ratios = distances / (radii[first] + radii[second])
+    return ratios[tags[first] != tags[second]]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +58,9 @@ def test_a_random_start_has_counts_charge_and_density(start):
     assert start.pbc.all()
 
 
-@pytest.mark.parametrize(
-    ("n_molecules", "n_atoms"),
-    [
-        # Amorphous Li2EDC of the literature on interphases.
-        pytest.param(72, 1152, marks=pytest.mark.medium),
-        pytest.param(168, 2688, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+# Amorphous Li2EDC of the literature on interphases.
+@pytest.mark.parametrize(("n_molecules", "n_atoms"), [(72, 1152), (168, 2688)])
 def test_large_starts_are_made(n_molecules, n_atoms):
     components = {"Li+": 2 * n_molecules, "EDC(2-)": n_molecules}
     large = random_amorphous(components, density=0.3, seed=1)
