@@ -24,6 +24,7 @@ from .cp2k_input import (
     POTENTIAL_FILE,
     REFERENCE_CELL_FILE,
     REFERENCE_TRAJECTORY_FILE,
+    RESTART_FILE,
     cell_text,
     cp2k_input,
     force_eval,
@@ -100,8 +101,16 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             required=False,
             serializer=to_aiida_type,
             validator=_validate_md,
-            help="ensemble (nvt, nve), temperature_K, steps, timestep_fs, trajectory_stride, "
-            "thermostat_damping_fs, seed; with structure only.",
+            help="ensemble (nvt, npt, nve), temperature_K, steps, timestep_fs, trajectory_stride, "
+            "thermostat_damping_fs, pressure_bar, pressure_coupling, barostat_damping_fs, seed; "
+            "with structure only.",
+        )
+        spec.input(
+            "restart",
+            valid_type=orm.SinglefileData,
+            required=False,
+            help="State at the end of an earlier MD run of the same structure: this one goes on "
+            "from it for md.steps more, with its velocities and step numbers.",
         )
         spec.inputs.validator = cls.validate_inputs
         options = spec.inputs["metadata"]["options"]
@@ -128,6 +137,12 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             valid_type=MDTrajectoryData,
             required=False,
             help="MD: unwrapped positions (Å), forces (eV/Å), thermo; unconverged steps included.",
+        )
+        spec.output(
+            "restart",
+            valid_type=orm.SinglefileData,
+            required=False,
+            help="MD: positions, velocities, cell, thermostat and step at the end of the run.",
         )
         spec.output(
             "results",
@@ -177,6 +192,8 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             return "structure is given without md, expected the parameters of the MD run"
         if "frames" in value and "md" in value:
             return "frames and md are given, expected md with structure only"
+        if "restart" in value and "md" not in value:
+            return "restart is given without md, expected the parameters of the MD run"
         if "parameters" not in value or not ("frames" in value or "structure" in value):
             return None
         settings = Cp2kSettings.model_validate(value["parameters"].get_dict())
@@ -200,6 +217,8 @@ class Cp2kLabelCalculation(Cp2kCalculation):
         targets = {f"BASIS_SETS_{i}": node for i, node in enumerate(basis_files(files))}
         names = list(targets)
         targets[POTENTIAL_FILE] = files["potential"]
+        if "restart" in self.inputs:
+            targets[RESTART_FILE] = self.inputs.restart
         if settings.dispersion != "none":
             targets[DISPERSION_FILE] = files["dispersion"]
         calcinfo.local_copy_list = [
@@ -230,6 +249,7 @@ class Cp2kLabelCalculation(Cp2kCalculation):
                 if seconds and seconds >= _WALLTIME_LEAST
                 else None
             ),
+            restart="restart" in self.inputs,
         )
         _write(folder, options.input_filename, Cp2kInput(content).render() + "\n")
 
@@ -248,6 +268,7 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             self._DEFAULT_TRAJECT_FORCES_FILE_NAME,
             self._DEFAULT_TRAJECT_CELL_FILE_NAME,
             f"{project}-1.ener",
+            f"{project}-1.restart",
         ]
         return calcinfo
 

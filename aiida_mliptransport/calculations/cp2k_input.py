@@ -14,6 +14,7 @@ from .cp2k_settings import Cp2kMDParameters, Cp2kSettings
 POTENTIAL_FILE = "POTENTIALS"
 DISPERSION_FILE = "dftd3.dat"
 COORDINATES_FILE = "aiida.coords.xyz"
+RESTART_FILE = "previous.restart"
 REFERENCE_TRAJECTORY_FILE = "aiida-reftraj.xyz"
 REFERENCE_CELL_FILE = "aiida-reftraj.cell"
 
@@ -132,7 +133,7 @@ def _dispersion(settings: Cp2kSettings) -> dict[str, Any]:
     return {"VDW_POTENTIAL": {"POTENTIAL_TYPE": "PAIR_POTENTIAL", "PAIR_POTENTIAL": pair}}
 
 
-def _motion_print(stride: int, velocities: bool) -> dict[str, Any]:
+def _motion_print(stride: int, md: bool) -> dict[str, Any]:
     each = {"EACH": {"MD": stride}}
     section: dict[str, Any] = {
         "TRAJECTORY": {"_": "ON", **each},
@@ -141,8 +142,10 @@ def _motion_print(stride: int, velocities: bool) -> dict[str, Any]:
         "RESTART": {"_": "OFF"},
         "RESTART_HISTORY": {"_": "OFF"},
     }
-    if velocities:
+    if md:
         section["VELOCITIES"] = {"_": "ON", **each}
+        # A run that is cut off goes on from its last step, with velocities and thermostat.
+        section["RESTART"] = {"_": "ON", "BACKUP_COPIES": 0, "EACH": {"MD": 1}}
     return section
 
 
@@ -163,25 +166,31 @@ def label_motion(n_frames: int) -> dict[str, Any]:
                 "EVAL_FORCES": True,
             },
         },
-        "PRINT": _motion_print(1, velocities=False),
+        "PRINT": _motion_print(1, md=False),
     }
 
 
 def md_motion(md: Cp2kMDParameters) -> dict[str, Any]:
-    """Return the MOTION section of molecular dynamics in a fixed cell."""
+    """Return the MOTION section of molecular dynamics."""
+    ensemble = {"iso": "NPT_I", "tri": "NPT_F"}[md.pressure_coupling]
     section: dict[str, Any] = {
-        "ENSEMBLE": md.ensemble.upper(),
+        "ENSEMBLE": ensemble if md.ensemble == "npt" else md.ensemble.upper(),
         "STEPS": md.steps,
         "TIMESTEP": md.timestep_fs,
         "TEMPERATURE": md.temperature_K,
         "PRINT": {"ENERGY": {"EACH": {"MD": 1}}},
     }
-    if md.ensemble == "nvt":
+    if md.ensemble == "npt":
+        section["BAROSTAT"] = {
+            "PRESSURE": f"[bar] {md.pressure_bar}",
+            "TIMECON": md.barostat_damping_fs,
+        }
+    if md.ensemble != "nve":
         section["THERMOSTAT"] = {
             "TYPE": "CSVR",
             "CSVR": {"TIMECON": md.thermostat_damping_fs},
         }
-    return {"MD": section, "PRINT": _motion_print(md.trajectory_stride, velocities=True)}
+    return {"MD": section, "PRINT": _motion_print(md.trajectory_stride, md=True)}
 
 
 def cp2k_input(
@@ -190,8 +199,12 @@ def cp2k_input(
     motion: Mapping[str, Any],
     seed: int | None = None,
     walltime_s: int | None = None,
+    restart: bool = False,
 ) -> dict[str, Any]:
-    """Return the whole input; CP2K ends by itself between two steps after ``walltime_s``."""
+    """Return the whole input; CP2K ends by itself between two steps after ``walltime_s``.
+
+    With ``restart`` the state (positions, velocities, cell, thermostat, step) is that of a file.
+    """
     section: dict[str, Any] = {
         "PROJECT": project,
         "RUN_TYPE": "MD",
@@ -202,7 +215,10 @@ def cp2k_input(
         section["SEED"] = seed
     if walltime_s is not None:
         section["WALLTIME"] = walltime_s
-    return {"GLOBAL": section, "FORCE_EVAL": dict(force), "MOTION": dict(motion)}
+    content = {"GLOBAL": section, "FORCE_EVAL": dict(force), "MOTION": dict(motion)}
+    if restart:
+        content["EXT_RESTART"] = {"RESTART_FILE_NAME": RESTART_FILE}
+    return content
 
 
 def xyz_text(system: System) -> str:

@@ -110,14 +110,21 @@ class Cp2kSettings(_Typed):
 
 
 class Cp2kMDParameters(_Typed):
-    """Molecular dynamics: ``ensemble`` nvt (velocity rescaling) or nve."""
+    """Molecular dynamics: ``ensemble`` nvt (velocity rescaling), npt or nve.
 
-    ensemble: Literal["nvt", "nve"] = "nvt"
+    In npt the cell is scaled as a whole (``pressure_coupling`` iso), or its shape changes too
+    (tri). Plane-wave cutoffs belong to the first cell: raise them for accurate densities.
+    """
+
+    ensemble: Literal["nvt", "npt", "nve"] = "nvt"
     temperature_K: PositiveFloat
     steps: PositiveInt
     timestep_fs: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
     trajectory_stride: PositiveInt = 1
     thermostat_damping_fs: PositiveFloat = 50.0
+    pressure_bar: float = 1.0
+    pressure_coupling: Literal["iso", "tri"] = "iso"
+    barostat_damping_fs: PositiveFloat = 500.0
     seed: Annotated[int, Field(ge=1, lt=2**31)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from ..data.trajectory import MDTrajectoryData
 from ..science.frames import Frames, System
 from ..science.units import FS_TO_PS, HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
 from .cp2k_frames import LabelTable, label_table
-from .cp2k_output import MainOutput, XyzFrames, read_main_output, read_table, read_xyz
+from .cp2k_output import (
+    MainOutput,
+    XyzFrames,
+    read_main_output,
+    read_table,
+    read_xyz,
+    restart_step,
+)
 from .disk import disk_full_is_declared
 
 #: A given position comes back with ten decimals.
@@ -50,11 +58,13 @@ class Cp2kLabelParser(Parser):
         walltime = output.out_of_time or WALLTIME_FILE in names
         if walltime:
             output = replace(output, out_of_time=True)
+        last_step = None
         if "md" in inputs:
             md = Cp2kMDParameters.model_validate(inputs["md"].get_dict())
             table, failures = self._parse_md(
                 md, system, output, positions, forces, cells, thermo, inputs
             )
+            last_step = self._put_restart()
         else:
             table, failures = self._parse_labels(system, output, positions, forces, cells, inputs)
         self.out("failures", orm.Dict({"failures": failures}))
@@ -67,6 +77,7 @@ class Cp2kLabelParser(Parser):
                     "completed": output.finished and not walltime,
                     "n_frames": len(table.steps),
                     "n_failed": len(failures),
+                    "last_step": last_step,
                     "seconds_per_step": float(np.mean(times)) if times else None,
                 }
             ),
@@ -149,9 +160,14 @@ class Cp2kLabelParser(Parser):
         thermo: dict[int, list[float]],
         inputs: dict[str, Any],
     ) -> tuple[LabelTable, list[dict[str, Any]]]:
-        """Put out labelled frames and the trajectory of an MD run; its first step is 0."""
+        """Put out labelled frames and the trajectory of an MD run.
+
+        Its first step is 0, or that of the state it went on from, which is not written again.
+        """
         # Frames that the run did not come to are no failures: nobody asked for those positions.
-        table = label_table(positions.steps, output, positions, forces, cells, first_step=0)
+        table = label_table(
+            positions.steps, output, positions, forces, cells, first_step=_first_step(inputs)
+        )
         origin = start.identities()[0]
         if table.steps:
             system = System(
@@ -165,7 +181,9 @@ class Cp2kLabelParser(Parser):
                 steps=np.array(table.steps),
             )
             self._put_frames(system, table, list(range(len(table.steps))), output, inputs)
-        self._put_trajectory(md, start, output, positions, forces, cells, thermo)
+        self._put_trajectory(
+            md, _first_step(inputs) + md.steps, start, output, positions, forces, cells, thermo
+        )
         return table, [
             _failure(step // md.trajectory_stride, None, *problem)
             for step, problem in sorted(table.failures.items())
@@ -195,9 +213,23 @@ class Cp2kLabelParser(Parser):
             FrameSetData(labelled, level_of_theory=level, engine_version=output.version),
         )
 
+    def _put_restart(self) -> int | None:
+        """Put out the state at the end, and return its step.
+
+        The lines that say when and where it was made are left out.
+        """
+        text = self._text(f"{Cp2kLabelCalculation._DEFAULT_PROJECT_NAME}-1.restart")
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        state = "\n".join(lines) + "\n"
+        step = restart_step(state)
+        if step is not None:
+            self.out("restart", orm.SinglefileData(BytesIO(state.encode()), filename="restart"))
+        return step
+
     def _put_trajectory(
         self,
         md: Cp2kMDParameters,
+        last_step: int,
         start: System,
         output: MainOutput,
         positions: XyzFrames,
@@ -234,9 +266,17 @@ class Cp2kLabelParser(Parser):
                 if known
                 else None,
                 info={**info, "completed": output.finished and steps[-1] + md.trajectory_stride
-                      > md.steps},
+                      > last_step},
             ),
         )  # fmt: skip
+
+
+def _first_step(inputs: dict[str, Any]) -> int:
+    """Return the step from which an MD run goes on; 0 for one that begins."""
+    if "restart" not in inputs:
+        return 0
+    found = restart_step(inputs["restart"].get_content())
+    return 0 if found is None else found
 
 
 def _failure(index: int, identity: str | None, kind: str, message: str) -> dict[str, Any]:

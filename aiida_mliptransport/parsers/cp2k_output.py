@@ -187,3 +187,15 @@ def _rows(text: str, columns: int) -> Iterator[list[float]]:
         words = line.split()
         if len(words) >= columns:
             yield [float(word) for word in words]
+
+
+def restart_step(text: str) -> int | None:
+    """Return the MD step of a restart file, or None where the file is cut off or none.
+
+    CP2K names the step in the section MD; the file ends with the end of a section.
+    """
+    found = re.search(r"^\s*STEP_START_VAL\s+(\d+)\s*$", text, re.MULTILINE)
+    lines = text.strip().splitlines()
+    if found is None or not lines or not lines[-1].strip().startswith("&END"):
+        return None
+    return int(found.group(1))

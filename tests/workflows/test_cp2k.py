@@ -7,7 +7,10 @@ import io
 import numpy as np
 import pytest
 from aiida import orm
-from aiida.engine import run_get_node
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState, run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from ase import Atoms
 from ase.build import bulk
 
@@ -380,3 +383,99 @@ def test_md_runs_give_frames_of_the_level_of_theory_of_the_labels(make_code):
     )
     results_label, _ = run_get_node(label)
     assert results_label["frames"].level_of_theory == results["frames"].level_of_theory
+
+
+MD = {"temperature_K": 900.0, "timestep_fs": 1.0, "trajectory_stride": 2, "seed": 3}
+
+
+@pytest.mark.cp2k
+def test_md_goes_on_from_its_state_with_its_velocities_and_repeats_no_step(job):
+    structure = orm.StructureData(ase=licl(1))
+
+    def run(steps, **inputs):
+        parameters = orm.Dict({**MD, "ensemble": "nvt", "steps": steps})
+        results, node = job(FAST, structure=structure, md=parameters, **inputs)
+        assert node.is_finished_ok, node.exit_message
+        return results
+
+    whole, first = run(6), run(3)
+    assert first["results"]["last_step"] == 3
+    state = first["restart"].get_content()
+    assert "date" not in state
+    assert "working dir" not in state
+    second = run(3, restart=first["restart"])
+    assert second["results"]["last_step"] == 6
+    assert second["trajectory"].steps.tolist() == [4, 6]
+    assert second["trajectory"].completed
+    assert second["frames"].frames.systems[0].steps.tolist() == [4, 6]
+    reference = whole["trajectory"].positions()
+    assert whole["trajectory"].steps.tolist() == [0, 2, 4, 6]
+    # Another start of the SCF moves the atoms by far less than the dynamics does in a step.
+    np.testing.assert_allclose(second["trajectory"].positions(), reference[2:], atol=1e-4)
+    assert np.abs(reference[3] - reference[2]).max() > 1e-2
+
+
+@pytest.mark.cp2k
+def test_md_at_constant_pressure_labels_each_frame_in_its_own_cell(job):
+    parameters = orm.Dict({**MD, "ensemble": "npt", "pressure_coupling": "tri", "steps": 2})
+    results, node = job(FAST, structure=orm.StructureData(ase=licl(1)), md=parameters)
+    assert node.is_finished_ok, node.exit_message
+    (system,) = results["frames"].frames
+    assert system.steps.tolist() == [0, 2]
+    assert np.abs(system.cells[1] - system.cells[0]).max() > 1e-4
+    static, node = job(FAST, frames=FrameSetData(results["frames"].frames.without_labels()))
+    assert node.is_finished_ok, node.exit_message
+    (again,) = static["frames"].frames
+    # The grid of the MD is that of its first cell: the second frame differs by its error.
+    np.testing.assert_allclose(again.forces[0], system.forces[0], atol=2e-3)
+    np.testing.assert_allclose(again.stresses[0], system.stresses[0], atol=2e-4)
+    np.testing.assert_allclose(again.forces[1], system.forces[1], atol=5e-2)
+
+
+@pytest.mark.cp2k
+def test_a_run_out_of_time_goes_on_and_one_that_came_no_further_does_not(make_code, computer):
+    builder = Cp2kAimdWorkChain.get_builder_from_protocol(
+        make_code("cp2k"),
+        structures={"licl": orm.StructureData(ase=licl(1))},
+        temperatures=[1000.0],
+        settings=FAST,
+        protocol="fast",
+        overrides={"aimd": {"runs": 1, "parameters": {"steps": 10}}},
+    )
+    process = instantiate_process(get_manager().get_runner(), builder)
+    process.setup()
+
+    def end(label, last_step):
+        node = orm.CalcJobNode(computer=computer)
+        node.base.links.add_incoming(process.node, link_type=LinkType.CALL_CALC, link_label=label)
+        node.store()
+        outputs = {
+            "restart": single_file(f"STEP_START_VAL {last_step}\n&END X\n", "restart"),
+            "results": orm.Dict({"last_step": last_step}),
+        }
+        for name, output in outputs.items():
+            output.base.links.add_incoming(node, link_type=LinkType.CREATE, link_label=name)
+            output.store()
+        node.set_exit_status(400)
+        node.set_process_state(ProcessState.FINISHED)
+        node.seal()
+        process.ctx[label] = node
+        process.ctx.pending.remove(label)
+        process.job_ended(label)
+        return outputs["restart"]
+
+    first = process.job("licl_1000K_run0")[1]
+    state = end("licl_1000K_run0", 4)
+    assert process.ctx.pending == ["licl_1000K_run0_segment01"]
+    second = process.job("licl_1000K_run0_segment01")[1]
+    assert second["restart"].pk == state.pk
+    assert second["md"]["steps"] == 6
+    assert second["md"]["seed"] == first["md"]["seed"]
+    starts = [
+        np.array([site.position for site in run["structure"].sites]) for run in (first, second)
+    ]
+    np.testing.assert_array_equal(*starts)
+    end("licl_1000K_run0_segment01", 7)
+    assert process.job("licl_1000K_run0_segment02")[1]["md"]["steps"] == 3
+    end("licl_1000K_run0_segment02", 7)
+    assert process.ctx.pending == []

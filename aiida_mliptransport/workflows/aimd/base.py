@@ -23,11 +23,17 @@ from ..submission import FanOutWorkChain, failure_reason
 MAX_ATTEMPTS = 2
 
 
+#: Exit status of our CalcJobs that came to their limit of wall clock time.
+OUT_OF_WALLTIME = 400
+
+
 class AimdWorkChain(FanOutWorkChain):
     """Run MD for every structure, temperature and independent run; subclasses give the job.
 
     A subclass exposes its engine and implements :meth:`run_job`. Its job has the outputs
     ``frames`` (labelled, with ``steps``), ``trajectory`` and ``failures``; each may be missing.
+    A job that ran out of wall clock time and left ``restart`` and ``results["last_step"]`` goes on
+    from there, with its velocities.
     Where a job of another package has other outputs, :meth:`run_outputs` makes these of them.
     """
 
@@ -125,7 +131,11 @@ class AimdWorkChain(FanOutWorkChain):
         return None
 
     def run_job(
-        self, structure: orm.StructureData, parameters: dict[str, Any], attempt: int
+        self,
+        structure: orm.StructureData,
+        parameters: dict[str, Any],
+        attempt: int,
+        restart: orm.Data | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Return the process class and the inputs of one MD run.
 
@@ -137,6 +147,8 @@ class AimdWorkChain(FanOutWorkChain):
             The engine's parameters with ``temperature_K`` and ``seed``.
         attempt
             0 first; 1 when a run that gave no frame is tried again with another seed.
+        restart
+            State of the segment before, of an engine that leaves one.
         """
         raise NotImplementedError
 
@@ -153,7 +165,8 @@ class AimdWorkChain(FanOutWorkChain):
                 for number in range(self.inputs.runs.value):
                     label = run_key(name, temperature, number, kind="run")
                     self._add_run(label, name, float(temperature), label, 0)
-        self.ctx.final = {label: label for label in self.ctx.pending}
+        #: Run to the labels of its segments.
+        self.ctx.final = {label: [label] for label in self.ctx.pending}
         self.report(f"{len(self.ctx.pending)} independent runs")
 
     def _add_run(
@@ -165,6 +178,9 @@ class AimdWorkChain(FanOutWorkChain):
             "temperature_K": temperature,
             "attempt": attempt,
             "seed": derived_seed(self.inputs.seed.value, name, attempt),
+            "start": label,
+            "after": None,
+            "first_step": 0,
         }
         self.ctx.pending.append(label)
 
@@ -177,7 +193,7 @@ class AimdWorkChain(FanOutWorkChain):
         parameters.pop("discard_steps", None)
         if amplitude > 0.0:
             structure = self.run_once(
-                f"{label}_start",
+                f"{run['start']}_start",
                 displace_structure,
                 structure=structure,
                 displacement_A=orm.Float(amplitude),
@@ -185,22 +201,46 @@ class AimdWorkChain(FanOutWorkChain):
             )["result"]
         parameters["temperature_K"] = run["temperature_K"]
         parameters["seed"] = run["seed"]
+        if run["after"] is not None:
+            parameters["steps"] -= run["first_step"]
         return structure, parameters
 
     def job(self, label: str) -> tuple[Any, dict[str, Any]]:
-        return self.run_job(*self.start_of(label), self.ctx.runs[label]["attempt"])
+        run = self.ctx.runs[label]
+        start = self.start_of(label)
+        if run["after"] is None:
+            return self.run_job(*start, run["attempt"])
+        return self.run_job(*start, run["attempt"], self.ctx[run["after"]].outputs.restart)
+
+    def _continue(self, label: str) -> bool:
+        """Queue the rest of a run that ran out of time, if it left a state and came further."""
+        node, run = self.ctx[label], self.ctx.runs[label]
+        if node.exit_status != OUT_OF_WALLTIME or "restart" not in node.outputs:
+            return False
+        done = node.outputs.results["last_step"]
+        if not run["first_step"] < done < self.inputs.parameters["steps"]:
+            return False
+        segments = self.ctx.final[run["name"]]
+        following = f"{segments[0]}_segment{len(segments):02d}"
+        self.ctx.runs[following] = {**run, "after": label, "first_step": done}
+        segments.append(following)
+        self.ctx.pending.append(following)
+        self.report(f"{label}: out of wall clock time at step {done}, goes on as {following}")
+        return True
 
     def job_ended(self, label: str) -> None:
         """Try a run that gave no frame once more, with another seed."""
         node = self.ctx[label]
         run = self.ctx.runs[label]
         outputs = self.run_outputs(label)
-        if "frames" in outputs:
+        if self._continue(label):
+            return
+        if "frames" in outputs or run["after"] is not None:
             if not node.is_finished_ok:
                 self.report(
                     f"{label}: ended early (exit status {node.exit_status}: "
                     f"{failure_reason(node)}), "
-                    f"its {outputs['frames'].n_frames} frames are kept"
+                    "its frames are kept"
                 )
             return
         where = f"{label}: no frame (exit status {node.exit_status}: {failure_reason(node)})"
@@ -212,18 +252,23 @@ class AimdWorkChain(FanOutWorkChain):
         self._add_run(
             retry, run["structure"], run["temperature_K"], run["name"], run["attempt"] + 1
         )
-        self.ctx.final[run["name"]] = retry
+        self.ctx.final[run["name"]] = [retry]
 
     def results(self) -> Any:
         """Join the frames of all runs and check the quorum."""
         frames, trajectories, failures = {}, {}, []
-        for name, label in self.ctx.final.items():
-            outputs = self.run_outputs(label)
-            if "frames" in outputs:
-                frames[name] = outputs["frames"]
-            if "trajectory" in outputs:
-                trajectories[name] = outputs["trajectory"]
-            failures.extend(_run_failures(name, self.ctx[label], outputs))
+        succeeded = 0
+        for name, segments in self.ctx.final.items():
+            for number, label in enumerate(segments):
+                key = name if number == 0 else f"{name}_segment{number:02d}"
+                outputs = self.run_outputs(label)
+                if "frames" in outputs:
+                    frames[key] = outputs["frames"]
+                if "trajectory" in outputs:
+                    trajectories[key] = outputs["trajectory"]
+                went_on = label != segments[-1]
+                failures.extend(_run_failures(key, self.ctx[label], outputs, went_on))
+            succeeded += any(key == name or key.startswith(f"{name}_segment") for key in frames)
         joined = self.run_once(
             "join_runs",
             join_runs,
@@ -238,19 +283,19 @@ class AimdWorkChain(FanOutWorkChain):
             self.out("frames", joined["frames"])
             self.report(f"{joined['frames'].n_frames} frames of {len(frames)} runs")
         total = len(self.ctx.final)
-        if "frames" not in joined or len(frames) < self.inputs.quorum.value * total:
+        if "frames" not in joined or succeeded < self.inputs.quorum.value * total:
             return self.exit_codes.ERROR_QUORUM_NOT_REACHED.format(
-                succeeded=len(frames), total=total, quorum=self.inputs.quorum.value
+                succeeded=succeeded, total=total, quorum=self.inputs.quorum.value
             )
         return None
 
 
 def _run_failures(
-    name: str, node: orm.ProcessNode, outputs: Mapping[str, Any]
+    name: str, node: orm.ProcessNode, outputs: Mapping[str, Any], went_on: bool
 ) -> list[dict[str, Any]]:
     if "failures" in outputs:
         return [{"run": name, **failure} for failure in outputs["failures"]["failures"]]
-    if node.is_finished_ok:
+    if node.is_finished_ok or went_on:
         return []
     record = failure_record(None, None, failure_class(node), failure_reason(node))
     return [{"run": name, **record}]

@@ -26,7 +26,7 @@ class Cp2kAimdWorkChain(AimdWorkChain):
     def define(cls, spec: Any) -> None:
         super().define(spec)
         spec.expose_inputs(
-            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md")
+            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md", "restart")
         )
         base = spec.inputs.validator
         spec.inputs.validator = lambda value, port: base(value, port) or _validate(value, port)
@@ -93,11 +93,17 @@ class Cp2kAimdWorkChain(AimdWorkChain):
         return builder
 
     def run_job(
-        self, structure: orm.StructureData, parameters: dict[str, Any], attempt: int
+        self,
+        structure: orm.StructureData,
+        parameters: dict[str, Any],
+        attempt: int,
+        restart: orm.Data | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         inputs = self.exposed_inputs(Cp2kLabelCalculation, namespace="cp2k")
         inputs["structure"] = structure
         inputs["md"] = orm.Dict(parameters)
+        if restart is not None:
+            inputs["restart"] = restart
         return Cp2kLabelCalculation, inputs
 
 

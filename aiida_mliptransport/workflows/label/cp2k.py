@@ -23,7 +23,7 @@ class Cp2kLabelWorkChain(LabelWorkChain):
     def define(cls, spec: Any) -> None:
         super().define(spec)
         spec.expose_inputs(
-            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md")
+            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md", "restart")
         )
         spec.inputs.validator = _validate_inputs
 
