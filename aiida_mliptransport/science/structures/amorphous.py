@@ -130,6 +130,9 @@ def densify(
     barostats that sample an ensemble let a gas implode. The ensemble does not matter for a
     starting cell; nothing should be measured in this run. The cell keeps its shape.
 
+    Bare ions can react while counter-ions are still far, whatever the pressure: start as densely as
+    :func:`random_amorphous` or :func:`~.packing.pack` can, and compare the bonds afterwards.
+
     Parameters
     ----------
     atoms
