@@ -247,6 +247,31 @@ def test_aiida_vasp_gives_its_exit_codes(vasp_inputs, atoms, tags, exit_status):
     assert node.exit_status == exit_status, node.exit_message
 
 
+@pytest.mark.medium
+def test_the_workchain_of_aiida_vasp_mends_a_slow_convergence(vasp_code, potcar_family, atoms):
+    from aiida import orm
+    from aiida.engine import run_get_node
+    from aiida.plugins import WorkflowFactory
+
+    kpoints = orm.KpointsData()
+    kpoints.set_kpoints_mesh([1, 1, 1])
+    _, node = run_get_node(
+        WorkflowFactory("vasp.v2.vasp"),
+        code=vasp_code,
+        structure=orm.StructureData(ase=atoms),
+        kpoints=kpoints,
+        parameters=orm.Dict({"incar": {"nsw": 0, "system": "fail=slow_scf=80"}}),
+        potential_family=orm.Str(potcar_family),
+        potential_mapping=orm.Dict({"Li": "Li_sv", "Cl": "Cl"}),
+        # aiida-vasp asks for MPI by default, and the stand-in is a code without.
+        options=orm.Dict({"resources": {"num_machines": 1}, "withmpi": False}),
+    )
+    assert node.is_finished_ok, node.exit_message
+    calls = sorted(node.called, key=lambda call: call.pk)
+    assert [call.exit_status for call in calls] == [701, 0]
+    assert calls[1].inputs.parameters["nelm"] > 80
+
+
 def test_the_readme_names_every_mode():
     text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
     assert [mode for mode in MODES if f"`{mode}" not in text] == []
