@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 
-#: Valence electrons that the fakes claim; other elements get one for each group of the shell.
+#: Valence electrons that the fakes claim; four for all other elements.
 VALENCE = {"H": 1, "Li": 1, "Na": 1, "O": 6, "S": 6, "F": 7, "Cl": 7, "P": 5, "Si": 4, "Cu": 11}
 
 _FAKE = """\
