@@ -51,7 +51,7 @@ def aiida_profile_clean() -> None:
 def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
     """Localhost without waiting between polls."""
     node = aiida_computer_local(label="localhost")
-    node.configure(safe_interval=0.0)
+    node.configure(safe_interval=0.0, use_login_shell=False)
     return node
 
 

@@ -53,7 +53,7 @@ def join_labels(
 ) -> dict[str, Any]:
     """Join labelled batches in the order of ``frames``; what has no label is in ``failures``.
 
-    The batch ``known`` holds labels that were there before; they count against no budget.
+    The batch ``known`` holds labels that were there before.
     """
     n_known = batches["known"].n_frames if "known" in batches else 0
     labels: dict[str, System] = {}
@@ -68,7 +68,7 @@ def join_labels(
         "failures": orm.Dict(
             {
                 "failures": failures,
-                "n_tried": len(identities) - n_known,
+                "n_tried": len(identities),
                 "n_labelled": joined.n_frames,
                 "n_known": n_known,
             }

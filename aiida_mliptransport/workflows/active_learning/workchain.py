@@ -320,7 +320,8 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         for kind in self.ctx.chosen:
             node = self.ctx[f"label_{kind}"]
             self.ctx.n_failed_labels += _n_failures(node)
-            self.ctx.labels += self.ctx.chosen[kind].n_frames - _n_known(node)
+            # Labels that the profile had count too: a campaign takes the same course again.
+            self.ctx.labels += self.ctx.chosen[kind].n_frames
             if "frames" in node.outputs:
                 frames = node.outputs.frames
                 target = self.ctx.frames if kind == "candidates" else self.ctx.blind
@@ -554,11 +555,6 @@ def _temperature_of(key: str) -> int:
     if found is None:
         raise ValueError(f"run {key!r} has no temperature in its name")
     return int(found[1])
-
-
-def _n_known(node: orm.ProcessNode) -> int:
-    """Return how many labels a labelling took from those that the profile had."""
-    return int(node.outputs.failures.get("n_known", 0)) if "failures" in node.outputs else 0
 
 
 def _n_failures(node: orm.ProcessNode) -> int:

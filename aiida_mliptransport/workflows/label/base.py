@@ -77,8 +77,8 @@ class LabelWorkChain(FanOutWorkChain):
             "failures",
             valid_type=orm.Dict,
             help="'failures': index, identity, class and message of every frame without a label; "
-            "'n_tried': frames that count against a budget; 'n_labelled'; 'n_known': labels that "
-            "the profile had.",
+            "'n_tried': frames that count against a budget; 'n_labelled'; 'n_known': those of "
+            "them whose label the profile had.",
         )
         spec.outline(
             cls.setup,
