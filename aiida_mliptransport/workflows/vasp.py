@@ -14,6 +14,7 @@ from aiida_vasp.workchains.v2.vasp import VaspWorkChain
 from ..calculations.parameters import validation_message
 from ..calculations.vasp_settings import VaspMDParameters, VaspSettings, level_of_theory
 from .label.failures import failure_class
+from .submission import failure_reason
 
 NAMESPACE = "vasp"
 
@@ -183,6 +184,23 @@ def changed_physics(run: orm.CalcJobNode, settings: VaspSettings) -> dict[str, t
     return {
         tag: (asked.get(tag), used.get(tag)) for tag in _PHYSICS if asked.get(tag) != used.get(tag)
     }
+
+
+def readable_run(
+    node: orm.ProcessNode, settings: VaspSettings
+) -> tuple[orm.CalcJobNode | None, tuple[str, str]]:
+    """Return the last run of aiida-vasp's WorkChain if it can be read, and else why it cannot.
+
+    The second value is the class of failure and a message; it is empty for a run that can be read.
+    """
+    run = last_calculation(node)
+    if run is None or "trajectory" not in run.outputs or "misc" not in run.outputs:
+        reason = failure_reason(run) if run is not None else failure_reason(node)
+        return None, (vasp_failure_class(run), reason)
+    changed = changed_physics(run, settings)
+    if changed:
+        return None, ("crashed", f"aiida-vasp changed (asked, run): {changed}")
+    return run, ("", "")
 
 
 def vasp_failure_class(run: orm.CalcJobNode | None) -> str:

@@ -14,14 +14,11 @@ from ...calculations.parameters import validation_message
 from ...calculations.vasp_settings import VaspMDParameters, VaspSettings
 from ..label.failures import failure_record
 from ..label.vasp import load_inputs
-from ..submission import failure_reason
 from ..vasp import (
     NAMESPACE,
-    changed_physics,
     expose_vasp,
     fill_vasp,
-    last_calculation,
-    vasp_failure_class,
+    readable_run,
     vasp_job,
     vasp_level,
 )
@@ -124,14 +121,9 @@ class VaspAimdWorkChain(AimdWorkChain):
 
     def run_outputs(self, label: str) -> Mapping[str, Any]:
         """Return frames, trajectory and failures, read from what VASP left."""
-        node = self.ctx[label]
-        run = last_calculation(node)
-        if run is None or "trajectory" not in run.outputs or "misc" not in run.outputs:
-            reason = failure_reason(run) if run is not None else failure_reason(node)
-            return _failed(vasp_failure_class(run), reason)
-        changed = changed_physics(run, self._settings())
-        if changed:
-            return _failed("crashed", f"aiida-vasp changed (asked, run): {changed}")
+        run, problem = readable_run(self.ctx[label], self._settings())
+        if run is None:
+            return {"failures": {"failures": [failure_record(None, None, *problem)]}}
         structure, parameters = self.start_of(label)
         elements = {kind.symbol for kind in structure.kinds}
         return self.run_once(
@@ -144,10 +136,6 @@ class VaspAimdWorkChain(AimdWorkChain):
             level_of_theory=orm.Dict(vasp_level(self.inputs[NAMESPACE], elements)),
             max_scf=orm.Int(run.inputs.parameters["nelm"]),
         )
-
-
-def _failed(kind: str, message: str) -> dict[str, Any]:
-    return {"failures": {"failures": [failure_record(None, None, kind, message)]}}
 
 
 def _validate(value: Mapping[str, Any]) -> str | None:

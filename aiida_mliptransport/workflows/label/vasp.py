@@ -13,15 +13,12 @@ from ...calculations.functions.vasp import frame_structure, read_vasp_label
 from ...calculations.vasp_settings import VaspSettings
 from ...data.frames import FrameSetData
 from ..protocols import load_protocol
-from ..submission import failure_reason
 from ..vasp import (
     NAMESPACE,
-    changed_physics,
     expose_vasp,
     fill_vasp,
-    last_calculation,
     patient_settings,
-    vasp_failure_class,
+    readable_run,
     vasp_job,
     vasp_level,
 )
@@ -113,28 +110,22 @@ class VaspLabelWorkChain(LabelWorkChain):
 
     def batch_outputs(self, label: str) -> Mapping[str, Any]:
         """Return the label of the frame, read from its last run, or the failure."""
-        batch, node = self.ctx.batches[label], self.ctx[label]
-        run, settings = last_calculation(node), self._settings(batch)
-        if run is not None and "trajectory" in run.outputs and "misc" in run.outputs:
-            changed = changed_physics(run, settings)
-            if not changed:
-                return self.run_once(
-                    f"{label}_label",
-                    read_vasp_label,
-                    frames=self.inputs.frames,
-                    index=orm.Int(batch["indices"][0]),
-                    trajectory=run.outputs.trajectory,
-                    version=orm.Str(run.outputs.misc["version"]),
-                    level_of_theory=orm.Dict(self.level_of_theory()),
-                    max_scf=orm.Int(run.inputs.parameters["nelm"]),
-                )
-            kind, message = "crashed", f"aiida-vasp changed (asked, run): {changed}"
-        else:
-            kind = vasp_failure_class(run)
-            message = failure_reason(run) if run is not None else failure_reason(node)
+        batch = self.ctx.batches[label]
         index = batch["indices"][0]
-        identity = self.inputs.frames.frames.identities()[index]
-        return {"failures": {"failures": [failure_record(index, identity, kind, message)]}}
+        run, problem = readable_run(self.ctx[label], self._settings(batch))
+        if run is None:
+            identity = self.inputs.frames.frames.identities()[index]
+            return {"failures": {"failures": [failure_record(index, identity, *problem)]}}
+        return self.run_once(
+            f"{label}_label",
+            read_vasp_label,
+            frames=self.inputs.frames,
+            index=orm.Int(index),
+            trajectory=run.outputs.trajectory,
+            version=orm.Str(run.outputs.misc["version"]),
+            level_of_theory=orm.Dict(self.level_of_theory()),
+            max_scf=orm.Int(run.inputs.parameters["nelm"]),
+        )
 
 
 def load_inputs(
