@@ -3,7 +3,7 @@
 Usage: python benchmarks/calibration.py [--trajectories 2000] [--frames 1000] [--ions 8]
 
 Four kinds of motion, each for the self-diffusion coefficient and for the collective one that σ
-rests on. Prints a Markdown table; docs/error_bars.md holds it.
+rests on. Prints a Markdown table; docs/transport.md holds it.
 """
 
 from __future__ import annotations
