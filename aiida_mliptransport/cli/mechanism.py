@@ -141,10 +141,13 @@ def _analyse(
     from ..science.transport.mechanism import MechanismRun, analyse_mechanism
     from ..science.transport.reference import parse_reference_frame
 
-    trajectory = given.read()
+    trajectory = given.read(velocities=settings.vibrations is not None)
     times = trajectory.times_ps
+    run = MechanismRun(
+        trajectory.positions, trajectory.cells, float(times[1] - times[0]), trajectory.velocities
+    )
     result = analyse_mechanism(
-        [MechanismRun(trajectory.positions, trajectory.cells, float(times[1] - times[0]))],
+        [run],
         trajectory.symbols,
         trajectory.masses,
         given.temperature,

@@ -38,11 +38,11 @@ class GivenTrajectory:
             "elements": self.elements.split(",") if self.elements else None,
         }
 
-    def read(self) -> TrajectoryFile:
+    def read(self, velocities: bool = False) -> TrajectoryFile:
         """Read the file without the frames that are skipped."""
         from ..science.trajectory_files import TrajectoryFile, read_trajectory
 
-        whole = read_trajectory(self.file, **self.timing, fmt=self.fmt)
+        whole = read_trajectory(self.file, **self.timing, fmt=self.fmt, velocities=velocities)
         if len(whole.times_ps) - self.skip < 2:
             raise click.BadParameter(
                 f"--skip {self.skip} leaves {max(len(whole.times_ps) - self.skip, 0)} of "
@@ -50,7 +50,11 @@ class GivenTrajectory:
             )
         kept = slice(self.skip, None)
         return TrajectoryFile(
-            whole.symbols, whole.positions[kept], whole.cells[kept], whole.times_ps[kept]
+            whole.symbols,
+            whole.positions[kept],
+            whole.cells[kept],
+            whole.times_ps[kept],
+            None if whole.velocities is None else whole.velocities[kept],
         )
 
 

@@ -24,6 +24,7 @@ _POSITIONS = (
     (("x", "y", "z"), False, False),
     (("xs", "ys", "zs"), True, False),
 )
+_VELOCITIES = ("vx", "vy", "vz")
 _START = b"ITEM: TIMESTEP"
 
 #: Called with the bytes read so far and in all.
@@ -47,7 +48,10 @@ def count_frames(path: Path) -> int:
 
 
 def iterate_dump(
-    path: Path, elements: Sequence[str] | None = None, progress: Progress | None = None
+    path: Path,
+    elements: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    velocities: bool = False,
 ) -> Iterator[Frame]:
     """Yield the frames of a dump, their atoms sorted by id.
 
@@ -60,13 +64,15 @@ def iterate_dump(
         Chemical symbols of the types 1, 2, … of a dump without the column ``element``.
     progress
         Called after each block with the bytes read so far and in all.
+    velocities
+        Whether ``vx vy vz`` are read too.
 
     Raises
     ------
     TrajectoryFileError
         If a frame is cut off or lacks columns; the message names it.
     """
-    parser = _Parser(path.name, elements)
+    parser = _Parser(path.name, elements, velocities)
     total = path.stat().st_size
     group: list[_RawFrame] = []
     for number, (raw, read) in enumerate(_raw_frames(path)):
@@ -121,9 +127,10 @@ class _Parser:
     What seldom changes from frame to frame (ids, their order, symbols) is kept and handed on.
     """
 
-    def __init__(self, name: str, elements: Sequence[str] | None) -> None:
+    def __init__(self, name: str, elements: Sequence[str] | None, velocities: bool) -> None:
         self.name = name
         self.elements = elements
+        self.more = _VELOCITIES if velocities else ()
         self.kinds: dict[str, int] = {}
         self.last_ids: IntArray = np.empty(0, dtype=np.int64)
         self.last_order: IntArray = np.empty(0, dtype=np.int64)
@@ -143,7 +150,7 @@ class _Parser:
         first = group[0]
         try:
             names, scaled, unwrapped = self._positions(first)
-            table = self._table(group, names)
+            table = self._table(group, (*names, *self.more))
             kinds = self._kinds(table, first).reshape(len(group), first.n_atoms)
         except TrajectoryFileError:
             raise
@@ -155,14 +162,16 @@ class _Parser:
             return
         shape = (len(group), first.n_atoms)
         ids = table["id"].to_numpy().reshape(shape)
-        values = np.stack([table[name].to_numpy().reshape(shape) for name in names], axis=-1)
+        values = _columns(table, names, shape)
+        velocities = _columns(table, self.more, shape) if self.more else None
         for index, raw in enumerate(group):
             order, sorted_ids = self._order(ids[index])
             positions = values[index][order]
             if scaled:
                 positions = positions @ raw.cell + raw.origin
             symbols = self._symbols(kinds[index][order])
-            yield Frame(raw.step, symbols, positions, raw.cell, unwrapped, sorted_ids)
+            moving = None if velocities is None else velocities[index][order]
+            yield Frame(raw.step, symbols, positions, raw.cell, unwrapped, sorted_ids, moving)
 
     def _positions(self, frame: _RawFrame) -> tuple[tuple[str, ...], bool, bool]:
         where = f"{self.name}, frame {frame.number}"
@@ -174,6 +183,10 @@ class _Parser:
             raise TrajectoryFileError(
                 f"{where}: the dump has no column 'element'; give elements, the symbols of types "
                 "1, 2, …"
+            )
+        if not all(name in frame.columns for name in self.more):
+            raise TrajectoryFileError(
+                f"{where}: the columns {list(frame.columns)} hold no velocities; dump vx vy vz"
             )
         for choice in _POSITIONS:
             if all(name in frame.columns for name in choice[0]):
@@ -247,6 +260,10 @@ class _Parser:
             f"{self.name}, frame {number} is cut off or no LAMMPS dump ({error}); remove "
             "what follows the last whole frame"
         )
+
+
+def _columns(table: pd.DataFrame, names: Sequence[str], shape: tuple[int, int]) -> FloatArray:
+    return np.stack([table[name].to_numpy().reshape(shape) for name in names], axis=-1)
 
 
 def _split(number: int, raw: bytes) -> _RawFrame:

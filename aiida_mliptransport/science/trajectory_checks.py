@@ -34,6 +34,8 @@ class Frame:
         Whether positions were written unwrapped.
     ids : (N,) int, optional
         The program's own numbers of the atoms, where the file holds them.
+    velocities : (N, 3) float, optional
+        Å/ps, where they were asked for.
     """
 
     step: int | None
@@ -42,6 +44,7 @@ class Frame:
     cell: FloatArray
     unwrapped: bool
     ids: IntArray | None = None
+    velocities: FloatArray | None = None
 
 
 @dataclass(eq=False)
@@ -70,6 +73,12 @@ class FrameChecks:
             atom = int(np.argwhere(~np.isfinite(frame.positions))[0, 0])
             raise TrajectoryFileError(
                 f"{where}: the position of atom {atom} is not finite; cut the trajectory "
+                "before the run broke"
+            )
+        if frame.velocities is not None and not np.isfinite(frame.velocities).all():
+            atom = int(np.argwhere(~np.isfinite(frame.velocities))[0, 0])
+            raise TrajectoryFileError(
+                f"{where}: the velocity of atom {atom} is not finite; cut the trajectory "
                 "before the run broke"
             )
         if not np.isfinite(frame.cell).all() or abs(np.linalg.det(frame.cell)) < 1e-9:

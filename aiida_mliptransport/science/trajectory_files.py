@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 from ase.io import iread
+from ase.units import fs
 
 from .frames import FloatArray
 from .lammps_dump import Progress, is_dump, iterate_dump
@@ -42,12 +43,15 @@ class TrajectoryFile:
         Lattice vectors in rows, Å.
     times_ps : (n,) float
         Evenly spaced, ps.
+    velocities : (n, N, 3) float, optional
+        Å/ps, where they were asked for.
     """
 
     symbols: tuple[str, ...]
     positions: FloatArray
     cells: FloatArray
     times_ps: FloatArray
+    velocities: FloatArray | None = None
 
     @property
     def masses(self) -> FloatArray:
@@ -78,6 +82,7 @@ def read_trajectory(
     elements: Sequence[str] | None = None,
     fmt: str | None = None,
     progress: Progress | None = None,
+    velocities: bool = False,
 ) -> TrajectoryFile:
     """Read a trajectory, unwrap it, and check every frame.
 
@@ -100,32 +105,41 @@ def read_trajectory(
         Format name of ASE, where the file name does not tell; ``lammps-dump`` for a dump.
     progress
         Called while a dump is read, with the bytes read so far and in all.
+    velocities
+        Whether velocities are read too: columns ``vx vy vz`` of a dump in LAMMPS units metal, or
+        momenta or velocities as ASE knows them.
 
     Raises
     ------
     TrajectoryFileError
         For fewer than two frames, values that are not finite, another number or order of atoms,
-        repeated or missing steps, no cell, or an atom that moved too far to be unwrapped.
+        repeated or missing steps, no cell, an atom that moved too far to be unwrapped, or
+        velocities that are not there.
     """
     source = Path(path)
     require_time(source.name, interval_ps, timestep_fs)
     if fmt == "lammps-dump" or (fmt is None and is_dump(source)):
-        frames = iterate_dump(source, elements, progress)
+        frames = iterate_dump(source, elements, progress, velocities)
     else:
-        frames = _read_ase(source, fmt)
+        frames = _read_ase(source, fmt, velocities)
     checks = FrameChecks(source.name)
     positions: list[FloatArray] = []
     cells: list[FloatArray] = []
+    moving: list[FloatArray] = []
     for frame in frames:
         checks.add(frame)
         positions.append(frame.positions)
         cells.append(frame.cell)
+        if frame.velocities is not None:
+            moving.append(frame.velocities)
     times = checks.times_ps(interval_ps, timestep_fs)
     assert checks.first is not None
     coordinates, lattice = np.array(positions), np.array(cells)
     if not checks.first.unwrapped:
         coordinates = unwrap(coordinates, lattice, source.name)
-    return TrajectoryFile(checks.first.symbols, coordinates, lattice, times)
+    return TrajectoryFile(
+        checks.first.symbols, coordinates, lattice, times, np.array(moving) if velocities else None
+    )
 
 
 def require_time(name: str, interval_ps: float | None, timestep_fs: float | None) -> None:
@@ -153,8 +167,18 @@ def unwrap(positions: FloatArray, cells: FloatArray, name: str = "trajectory") -
     return result
 
 
-def _read_ase(path: Path, fmt: str | None) -> Iterator[Frame]:
-    for atoms in iread(path, index=":", format=fmt):
+def _read_ase(path: Path, fmt: str | None, velocities: bool) -> Iterator[Frame]:
+    for number, atoms in enumerate(iread(path, index=":", format=fmt)):
+        if velocities and not atoms.has("momenta"):
+            raise TrajectoryFileError(
+                f"{path.name}, frame {number} (the first is 0) holds no velocities; write momenta "
+                "or velocities"
+            )
         yield Frame(
-            None, tuple(atoms.get_chemical_symbols()), atoms.positions, atoms.cell.array, False
+            None,
+            tuple(atoms.get_chemical_symbols()),
+            atoms.positions,
+            atoms.cell.array,
+            False,
+            velocities=atoms.get_velocities() * (1000.0 * fs) if velocities else None,
         )

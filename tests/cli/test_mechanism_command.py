@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from ase.units import fs
 from click.testing import CliRunner
 
 from aiida_mliptransport.cli.main import cli
@@ -112,3 +113,31 @@ def test_an_unknown_key_of_the_settings_is_named(basics, tmp_path):
     result = run(*basics, "--settings", path)
     assert result.exit_code != 0
     assert "hops.Li.core_radius" in result.output
+
+
+def test_vibrations_come_from_velocities_in_the_file(tmp_path):
+    times, frequency = 0.02 * np.arange(2000), 5.0  # ps, THz
+    phases = np.random.default_rng(3).uniform(0, 2 * np.pi, (4, 3))
+    angles = 2 * np.pi * frequency * times[:, None, None] + phases
+    frames = []
+    for sine, cosine in zip(np.sin(angles), np.cos(angles), strict=True):
+        atoms = Atoms("Li4", 3.0 * np.eye(4, 3) + 0.1 * sine, cell=[9.0] * 3, pbc=True)
+        atoms.set_velocities(0.1 * 2 * np.pi * frequency * cosine / (1000.0 * fs))
+        frames.append(atoms)
+    write(tmp_path / "solid.extxyz", frames)
+    settings = tmp_path / "mechanism.yaml"
+    settings.write_text("vibrations: {resolution_THz: 0.5}\n")
+    basics = [tmp_path / "solid.extxyz", "--interval", 0.02, "--temperature", 300]
+    page = tmp_path / "m.html"
+    result = run(*basics, "--settings", settings, "--json", "--html", page)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["vibrations"]["n_modes"] == 9
+    assert "THz" in page.read_text(encoding="utf-8")
+
+
+def test_vibrations_without_velocities_are_refused(basics, tmp_path):
+    settings = tmp_path / "mechanism.yaml"
+    settings.write_text("vibrations: {resolution_THz: 0.5}\n")
+    result = run(*basics, "--settings", settings)
+    assert result.exit_code != 0
+    assert "holds no velocities" in result.output

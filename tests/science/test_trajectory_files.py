@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from ase.units import fs
 
 from aiida_mliptransport.science import lammps_dump
 from aiida_mliptransport.science.trajectory_files import (
@@ -206,3 +207,33 @@ def test_progress_is_told_up_to_the_end_of_the_file(walk, tmp_path):
     size = path.stat().st_size
     assert told[-1] == (size, size)
     assert told == sorted(told)
+
+
+def test_velocities_are_read_where_they_are_asked_for(walk, tmp_path):
+    velocities = np.gradient(walk, 0.02, axis=0)  # Å/ps
+    path = tmp_path / "dump.lammpstrj"
+    path.write_text(dump(np.concatenate([walk, velocities], axis=-1), "xu yu zu vx vy vz"))
+    images = [Atoms(SYMBOLS, at % EDGE, cell=[EDGE] * 3, pbc=True) for at in walk]
+    for image, moving in zip(images, velocities, strict=True):
+        image.set_velocities(moving / (1000.0 * fs))
+    write(tmp_path / "walk.extxyz", images)
+    for name in ("dump.lammpstrj", "walk.extxyz"):
+        read = read_trajectory(tmp_path / name, interval_ps=0.02, velocities=True)
+        np.testing.assert_allclose(read.velocities, velocities, atol=1e-5)
+    assert read_trajectory(path, timestep_fs=2.0).velocities is None
+
+
+def test_velocities_that_are_not_there_are_named(walk, tmp_path):
+    (tmp_path / "dump.lammpstrj").write_text(dump(walk, "xu yu zu"))
+    write(tmp_path / "walk.xyz", [Atoms(SYMBOLS, at, cell=[EDGE] * 3, pbc=True) for at in walk])
+    for name, message in (
+        ("dump.lammpstrj", "hold no velocities; dump vx vy vz"),
+        ("walk.xyz", r"frame 0 .* holds no velocities"),
+    ):
+        with pytest.raises(TrajectoryFileError, match=message):
+            read_trajectory(tmp_path / name, interval_ps=0.02, velocities=True)
+    broken = np.concatenate([walk, walk], axis=-1)
+    broken[7, 2, 4] = np.nan
+    (tmp_path / "broken.lammpstrj").write_text(dump(broken, "xu yu zu vx vy vz"))
+    with pytest.raises(TrajectoryFileError, match=r"frame 7 .* velocity of atom 2 is not finite"):
+        read_trajectory(tmp_path / "broken.lammpstrj", interval_ps=0.02, velocities=True)
