@@ -23,6 +23,7 @@ COMMANDS = {
     "analyse": "analyse",
     "mechanism": "mechanism",
     "frames": "frames",
+    "structure": "structure",
 }
 
 

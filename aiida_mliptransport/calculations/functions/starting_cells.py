@@ -189,13 +189,17 @@ def _make(
             parameters.get_dict(),
             files=paths,
             seed=None if seed is None else seed.value,
-            **{key: _content(folder, key, node) for key, node in structures.items()},
+            **{
+                key: _write(folder, key, node)
+                if isinstance(node, orm.SinglefileData)
+                else content_of(node)
+                for key, node in structures.items()
+            },
         )
 
 
-def _content(folder: Path, key: str, node: orm.Data) -> Any:
-    if isinstance(node, orm.SinglefileData):
-        return _write(folder, key, node)
+def content_of(node: orm.StructureData) -> Any:
+    """Return atoms, or a pymatgen structure where sites are partly filled or shared."""
     if not (node.is_alloy or node.has_vacancies):
         return node.get_ase()
     structure = node.get_pymatgen_structure()

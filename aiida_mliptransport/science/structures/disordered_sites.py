@@ -54,7 +54,13 @@ def read_disordered(
 def _read_cif(path: Path) -> Structure:
     if not path.is_file():
         raise ValueError(f"source={str(path)!r} is no file: expected the path of a CIF file")
-    structures = CifParser(path).parse_structures(primitive=False)
+    try:
+        structures = CifParser(path).parse_structures(primitive=False)
+    except Exception as error:  # the parser fails in many ways
+        raise ValueError(
+            f"file {path.name!r} cannot be read as CIF ({type(error).__name__}: {error}); expected "
+            "a crystal with cell, symmetry and atom sites: open it in a viewer to see what it lacks"
+        ) from error
     return structures[0]
 
 

@@ -14,7 +14,7 @@ from .. import anion_disorder, defects, supercells
 from ..conversion import ionic_charges
 from ..disordered_sites import read_disordered
 from ..ewald_ordering import lowest_ewald_orderings
-from ..occupancy import DisorderedCell, random_orderings
+from ..occupancy import DisorderedCell, SiteClass, random_orderings
 from ..quasirandom import quasirandom_ordering
 from .errors import RecipeError
 
@@ -68,6 +68,7 @@ def order_randomly(
     structure: Atoms | Structure | Path,
     multiples: Multiples | None = None,
     occupancies: Occupancies | None = None,
+    join_equal: bool = False,
     oxidation_states: dict[str, float] | None = None,
     n_orderings: int = 1,
     min_distance: float | None = None,
@@ -76,10 +77,11 @@ def order_randomly(
     """Draw ordered cells of partly filled sites; see :func:`~..occupancy.random_orderings`.
 
     ``multiples`` repeats the cell first. ``occupancies`` are for ordered input, as in
-    :func:`~..disordered_sites.read_disordered`, with indices as text. With oxidation states the
-    charge of each cell is stated.
+    :func:`~..disordered_sites.read_disordered`, with indices as text. Counts are exact over the
+    sites of one label; with ``join_equal`` over all sites of equal shares, for files that give each
+    site a label of its own. With oxidation states the charge of each cell is stated.
     """
-    disordered = _disordered(structure, multiples, occupancies)
+    disordered = _disordered(structure, multiples, occupancies, join_equal)
     built = random_orderings(disordered, n_orderings, min_distance=min_distance, seed=seed)
     return [_charged(atoms, oxidation_states) for atoms in built]
 
@@ -89,6 +91,7 @@ def order_by_ewald(
     structure: Atoms | Structure | Path,
     multiples: Multiples | None = None,
     occupancies: Occupancies | None = None,
+    join_equal: bool = False,
     oxidation_states: dict[str, float],
     n_candidates: int,
     n_orderings: int = 1,
@@ -97,7 +100,7 @@ def order_by_ewald(
 ) -> list[Atoms]:
     """Keep the orderings of lowest Ewald energy; see :mod:`~..ewald_ordering`."""
     return lowest_ewald_orderings(
-        _disordered(structure, multiples, occupancies),
+        _disordered(structure, multiples, occupancies, join_equal),
         oxidation_states,
         n_candidates=n_candidates,
         n_best=n_orderings,
@@ -111,13 +114,14 @@ def order_quasirandom(
     structure: Atoms | Structure | Path,
     multiples: Multiples | None = None,
     occupancies: Occupancies | None = None,
+    join_equal: bool = False,
     oxidation_states: dict[str, float] | None = None,
     cutoff: float,
     n_steps: int = 20_000,
     seed: int,
 ) -> list[Atoms]:
     """Search a special quasi-random cell, a list of one; see :mod:`~..quasirandom`."""
-    disordered = _disordered(structure, multiples, occupancies)
+    disordered = _disordered(structure, multiples, occupancies, join_equal)
     built = quasirandom_ordering(disordered, cutoff=cutoff, n_steps=n_steps, seed=seed)
     return [_charged(built, oxidation_states)]
 
@@ -216,12 +220,35 @@ def _disordered(
     structure: Atoms | Structure | Path,
     multiples: Multiples | None,
     occupancies: Occupancies | None,
+    join_equal: bool,
 ) -> DisorderedCell:
     table: dict[int | str, dict[str, float]] | None = None
     if occupancies is not None:
         table = {int(key) if key.isdigit() else key: row for key, row in occupancies.items()}
     disordered = read_disordered(structure, table)
+    if join_equal:
+        disordered = _joined(disordered)
     return disordered if multiples is None else disordered.repeat(np.array(multiples))
+
+
+def _joined(disordered: DisorderedCell) -> DisorderedCell:
+    """Make one class of all sites of equal shares."""
+    groups: dict[tuple[tuple[str, float], ...], list[SiteClass]] = {}
+    for site in disordered.classes:
+        key = tuple(sorted((name, round(share, 6)) for name, share in site.shares.items()))
+        groups.setdefault(key, []).append(site)
+    return DisorderedCell(
+        disordered.cell,
+        disordered.positions,
+        tuple(
+            SiteClass(
+                group[0].label if len(group) == 1 else f"{group[0].label}..{group[-1].label}",
+                tuple(sorted(i for site in group for i in site.indices)),
+                group[0].shares,
+            )
+            for group in groups.values()
+        ),
+    )
 
 
 def _charged(atoms: Atoms, oxidation_states: dict[str, float] | None) -> Atoms:

@@ -45,7 +45,7 @@ def describe_cell(atoms: Atoms) -> dict[str, Any]:
         "density_g_cm3": density_g_cm3(atoms),
         "shortest_distance_A": shortest_distance(atoms),
     }
-    report |= {key: _plain(atoms.info[key]) for key in _STATE if key in atoms.info}
+    report |= {key: _whole(_plain(atoms.info[key])) for key in _STATE if key in atoms.info}
     report["builder"] = {k: _plain(v) for k, v in atoms.info.items() if k not in _STATE}
     report["arrays"] = {
         name: _plain(atoms.arrays[name])
@@ -70,6 +70,11 @@ def shortest_distance(atoms: Atoms) -> float:
     while not len((pairs := pairs_within(atoms, reach)).first):
         reach *= 1.5
     return float(pairs.distance.min())
+
+
+def _whole(value: Any) -> Any:
+    """Return an integer where the charge is one: frames and calculators want it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plain(value: Any) -> Any:
