@@ -23,7 +23,7 @@ _cell_length_c 4.0
 _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
-_chemical_formula_sum 'Li0.5 Cl1'
+_chemical_formula_sum 'Li1 Cl1'
 _symmetry_space_group_name_H-M 'P 1'
 loop_
 _symmetry_equiv_pos_as_xyz
@@ -48,6 +48,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     bulk("LiCl", "rocksalt", a=5.13, cubic=True).write("licl.xyz")
     bulk("LiCl", "rocksalt", a=5.2, cubic=True).write("wide.xyz")
+    bulk("LiCl", "rocksalt", a=5.13, cubic=True).write("whole.cif")
     Path("half.cif").write_text(CIF)
     return tmp_path
 
@@ -87,6 +88,11 @@ COMMANDS = {
         ),
         [8],
         None,
+    ),
+    "ordering of an ordered CIF by label": (
+        ("order", "whole.cif", "--occupancy", "Cl:Cl=0.5", *CHARGES),
+        [6],
+        2,
     ),
     "anion disorder": (
         ("anion-disorder", "licl.xyz", "--exchange", "Li", "Cl", "--percentage", 50),
@@ -239,6 +245,9 @@ def test_a_liquid_has_its_density_charge_and_molecules(folder):
     assert len(set(atoms.get_tags())) == 10
     assert atoms.info["charge"] == 0
     assert "density            1.0000 g/cm³" in output
+    # packmol keeps molecules 2 Å apart; bonds are shorter.
+    contact = next(x.split()[-2] for x in output.splitlines() if x.startswith("between mol"))
+    assert 2.0 <= float(contact) < 2.5
     assert [row["count"] for row in atoms.info["components"]] == [3, 2, 1, 4]
 
 
@@ -281,6 +290,7 @@ def test_lists_are_printed(folder):
         (("order", "half.cif", "--method", "ewald"), 2, "--method ewald needs --charges"),
         (("order", "half.cif", "--cutoff", 4), 2, "--cutoff 4.0 does not belong to --method ran"),
         (("order", "noise.cif"), 1, "noise.cif"),
+        (("order", "half.cif", "--occupancy", "Li:Li=1"), 1, "that holds its own: leave them out"),
         (("order", "licl.xyz", "--occupancy", "Li=0.5"), 2, "expected such as Li:Li=0.5"),
         (("vacancy", "licl.xyz", "--remove", "Li=9", *CHARGES), 1, "the cell holds 4 Li"),
         (("vacancy", "licl.xyz", "--remove", "Li", *CHARGES), 2, "'Li' is no pair"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -81,10 +83,11 @@ def making_options(command: Callable[..., Request]) -> Callable[..., None]:
     ) -> None:
         file_format = None if output is None else _format(output, force)
         try:
-            request = command(**options)
-            made = _stored(ctx, request) if store else _built(request)
+            with _warnings_as_notes():
+                request = command(**options)
+                made = _stored(ctx, request) if store else _built(request)
         except (ValueError, RuntimeError, FileNotFoundError, ModuleNotFoundError) as error:
-            if isinstance(error, click.exceptions.Exit):
+            if isinstance(error, click.exceptions.Exit):  # a RuntimeError by its class
                 raise
             raise click.ClickException(str(error)) from error
         show_reports(made.reports)
@@ -99,6 +102,23 @@ def making_options(command: Callable[..., Request]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Tell what a library warns of, such as oddities of a CIF file, in one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    told = [
+        " ".join(str(warning.message).split())
+        for warning in caught
+        if warning.category is UserWarning
+    ]
+    for text in dict.fromkeys(told):
+        # A parser may repeat the warnings of its parts in one of its own.
+        if not any(text in other and text != other for other in told):
+            click.echo(f"note: {text}", err=True)
 
 
 def _built(request: Request) -> Made:

@@ -54,8 +54,10 @@ def _state_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("cell", f"{lengths} Å, {angles}°, {report['volume_A3']:.1f} Å³"),
         ("density", f"{report['density_g_cm3']:.4f} g/cm³"),
         ("shortest distance", f"{report['shortest_distance_A']:.3f} Å"),
-        ("charge", _charge(report)),
     ]
+    if "shortest_contact_A" in report:
+        rows.append(("between molecules", f"{report['shortest_contact_A']:.3f} Å"))
+    rows.append(("charge", _charge(report)))
     if report.get("multiplicity", 1) != 1:
         rows.append(("multiplicity", str(report["multiplicity"])))
     return rows

@@ -134,7 +134,9 @@ def _read(path: Path) -> Any:
 
 def _state_of(node: orm.StructureData) -> dict[str, Any]:
     """Return what the calcfunction that made a structure reported of its charge."""
-    if node.creator is None or "report" not in node.creator.outputs:
+    from ...science.structures.recipes import RECIPES
+
+    if node.creator is None or node.creator.process_label not in RECIPES:
         return {}
     outputs = node.creator.outputs
     report = outputs.report.get_dict()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 
-from .conversion import check_periodic
+from .conversion import check_periodic, to_atoms
 from .occupancy import VACANCY, DisorderedCell, SiteClass
 
 __all__ = ["read_disordered"]
@@ -31,24 +31,33 @@ def read_disordered(
     source
         Path of a CIF file, a pymatgen ``Structure``, or ``ase.Atoms`` whose atoms mark the sites.
     occupancies
-        For ``ase.Atoms`` only. Key: index of a site, or an element, which means all its sites, or a
-        label of the atoms' array ``labels`` where there is one. Value: share of each element and of
-        ``"vacancy"``; what is missing to 1 is vacancy. Sites not named stay as they are.
+        For an ordered source. Key: index of a site, or an element, which means all its sites, or a
+        label of the file, or of the atoms' array ``labels`` where there is one. Value: share of
+        each element and of ``"vacancy"``; what is missing to 1 is vacancy. Sites not named stay as
+        they are.
 
     Raises
     ------
     ValueError
         If the file cannot be read as a crystal, a key names no site or two keys name one, a share
-        is out of range or the shares of a site sum to more than 1, or a table comes with no atoms.
+        is out of range or the shares of a site sum to more than 1, or a table comes with a source
+        that has shares of its own.
     """
     if isinstance(source, Atoms):
         return _from_atoms(source, occupancies or {})
-    if occupancies is not None:
+    structure = source if isinstance(source, Structure) else _read_cif(Path(source))
+    if occupancies is None:
+        return _from_structure(structure)
+    if not structure.is_ordered:
         raise ValueError(
-            "occupancies is for ase.Atoms only: a CIF or pymatgen structure holds its own; leave "
-            "it out, or give ase.Atoms"
+            f"occupancies={dict(occupancies)!r} for a CIF or pymatgen structure that holds its "
+            "own: leave them out, or give an ordered structure"
         )
-    return _from_structure(source if isinstance(source, Structure) else _read_cif(Path(source)))
+    atoms = to_atoms(structure)
+    # A file may label each site on its own: elements mean all their sites as one class.
+    if any(isinstance(key, str) and key not in atomic_numbers for key in occupancies):
+        atoms.set_array("labels", np.array([str(site.label) for site in structure]))
+    return _from_atoms(atoms, occupancies)
 
 
 def _read_cif(path: Path) -> Structure:

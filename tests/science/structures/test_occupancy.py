@@ -183,11 +183,27 @@ def test_a_bad_table_is_refused(table, message) -> None:
         read_disordered(li3ticl6_sites(), table)
 
 
+def test_an_ordered_structure_takes_shares_by_element_or_label() -> None:
+    structure = Structure(
+        Lattice.cubic(5.1), ["Li", "Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0]]
+    )
+    structure[0].label, structure[1].label = "Li1", "Li2"
+    by_element = read_disordered(structure, {"Li": {"Li": 0.5}})
+    assert [len(site.indices) for site in by_element.classes] == [2, 1]
+    by_label = read_disordered(structure, {"Li2": {"Li": 0.5, "Na": 0.5}})
+    shares = {site.label: dict(site.shares) for site in by_label.classes}
+    assert shares == {"Li1": {"Li": 1}, "Li2": {"Li": 0.5, "Na": 0.5}, "Cl": {"Cl": 1}}
+
+
 def test_other_bad_input_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="is no file: expected the path of a CIF"):
         read_disordered(tmp_path / "absent.cif")
-    with pytest.raises(ValueError, match="occupancies is for ase"):
-        read_disordered(tmp_path / "absent.cif", {0: {"Li": 1.0}})
+    (tmp_path / "noise.cif").write_text("no crystal")
+    with pytest.raises(ValueError, match=r"file 'noise.cif' cannot be read as CIF \(ValueError"):
+        read_disordered(tmp_path / "noise.cif")
+    (tmp_path / "partial.cif").write_text(CIF)
+    with pytest.raises(ValueError, match="structure that holds its own: leave them out"):
+        read_disordered(tmp_path / "partial.cif", {0: {"Li": 1.0}})
     with pytest.raises(ValueError, match="seed=-1: expected an integer of 0 or more"):
         random_orderings(li3ticl6(), 1, seed=-1)
     with pytest.raises(ValueError, match="n_orderings=0: expected at least 1"):

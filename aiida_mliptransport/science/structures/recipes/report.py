@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from ..close_atoms import pairs_within
-from ..packing import density_g_cm3
+from ..packing import density_g_cm3, shortest_contact
 
 __all__ = ["apply_report", "describe_cell", "shortest_distance"]
 
@@ -32,8 +32,9 @@ def describe_cell(atoms: Atoms) -> dict[str, Any]:
     -------
     dict
         ``formula``, ``n_atoms``, ``lengths_A``, ``angles_deg``, ``volume_A3``,
-        ``density_g_cm3``, ``shortest_distance_A`` (images included); ``charge`` (e) and
-        ``multiplicity`` where they are known; ``builder``, what the builder wrote into ``info``;
+        ``density_g_cm3``, ``shortest_distance_A`` (images included); ``shortest_contact_A``
+        between molecules where tags tell them apart; ``charge`` (e) and ``multiplicity`` where they
+        are known; ``builder``, what the builder wrote into ``info``;
         ``arrays`` by name, such as the ``side`` of each atom of an interface.
     """
     report: dict[str, Any] = {
@@ -45,6 +46,8 @@ def describe_cell(atoms: Atoms) -> dict[str, Any]:
         "density_g_cm3": density_g_cm3(atoms),
         "shortest_distance_A": shortest_distance(atoms),
     }
+    if len(np.unique(atoms.get_tags())) > 1:
+        report["shortest_contact_A"] = _shortest_contact(atoms)
     report |= {key: _whole(_plain(atoms.info[key])) for key in _STATE if key in atoms.info}
     report["builder"] = {k: _plain(v) for k, v in atoms.info.items() if k not in _STATE}
     report["arrays"] = {
@@ -70,6 +73,13 @@ def shortest_distance(atoms: Atoms) -> float:
     while not len((pairs := pairs_within(atoms, reach)).first):
         reach *= 1.5
     return float(pairs.distance.min())
+
+
+def _shortest_contact(atoms: Atoms) -> float:
+    reach = 2.0
+    while not isfinite(nearest := shortest_contact(atoms, reach)):
+        reach *= 1.5
+    return nearest
 
 
 def _whole(value: Any) -> Any:
