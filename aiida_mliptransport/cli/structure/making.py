@@ -87,7 +87,7 @@ def making_options(command: Callable[..., Request]) -> Callable[..., None]:
                 request = command(**options)
                 made = _stored(ctx, request) if store else _built(request)
         except (ValueError, RuntimeError, FileNotFoundError, ModuleNotFoundError) as error:
-            if isinstance(error, click.exceptions.Exit):  # a RuntimeError by its class
+            if isinstance(error, click.exceptions.Exit | click.Abort):  # RuntimeErrors of click
                 raise
             raise click.ClickException(str(error)) from error
         show_reports(made.reports)
