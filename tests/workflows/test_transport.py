@@ -235,6 +235,23 @@ def test_production_runs_in_the_mean_cell_of_an_npt_run(builder):
 
 
 @pytest.mark.lammps
+def test_a_structure_whose_melt_fails_is_left_out(builder):
+    process = builder(melt={"temperature_K": 2000.0, "steps": 100})
+    broken = bulk("LiCl", "rocksalt", a=5.6, cubic=True)
+    broken.positions[1] = broken.positions[0] + [0.05, 0.0, 0.0]
+    process.structures = {"broken": orm.StructureData(ase=broken), **process.structures}
+    results, node = run_get_node(process)
+    assert node.is_finished_ok, node.exit_message
+    assert list(results["trajectories"]) == ["licl_1500K_replica0"]
+    reports = " ".join(log.message for log in orm.Log.collection.get_logs_for(node))
+    assert "broken is left out, its melt failed" in reports
+    process.structures = {"broken": process.structures["broken"]}
+    _, node = run_get_node(process)
+    assert node.exit_status == TransportWorkChain.exit_codes.ERROR_NO_MELT.status
+    assert "melt_broken" in node.exit_message
+
+
+@pytest.mark.lammps
 def test_a_run_that_ran_out_of_wall_clock_time_goes_on_from_its_own_state(builder, monkeypatch):
     # LAMMPS ends itself one second after the start of the first run, and never again.
     limits = iter([1])

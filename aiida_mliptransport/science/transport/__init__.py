@@ -2,4 +2,4 @@
 
 #: Goes into every analysis as an input, so that cached results know their estimator.
 #: Raise it when a change alters a number.
-ESTIMATOR_VERSION = "2"
+ESTIMATOR_VERSION = "3"

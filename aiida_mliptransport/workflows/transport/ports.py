@@ -142,7 +142,7 @@ def define_outputs(spec: Any) -> None:
 def define_exit_codes(spec: Any) -> None:
     """Declare the exit codes."""
     spec.exit_code(
-        310, "ERROR_MELT_FAILED", message="The run that melts {structure} failed: {reason}"
+        310, "ERROR_NO_MELT", message="No run that melts a structure succeeded: {reason}"
     )
     spec.exit_code(
         311,

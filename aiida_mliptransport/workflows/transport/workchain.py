@@ -105,21 +105,27 @@ class TransportWorkChain(FanOutWorkChain):
     def setup_mean_cell(self) -> Any:
         """Queue one NPT run per point and driving member, where the mean cell is asked for."""
         self.ctx.start = {}
+        failed: str | None = None
         for name, structure in self.inputs.structures.items():
-            self.ctx.start[name] = structure
             if "melt" not in self.inputs:
+                self.ctx.start[name] = structure
                 continue
             melt = self.child(f"melt_{name}")
             if melt is None or not melt.is_finished_ok:
-                reason = failure_reason(melt)
-                return self.exit_codes.ERROR_MELT_FAILED.format(structure=name, reason=reason)
+                failed = failed or f"melt_{name}: {failure_reason(melt)}"
+                self.report(f"{name} is left out, its melt failed: {failure_reason(melt)}")
+                continue
             made = self.run_once(
                 f"start_{name}", last_structure, trajectory=melt.outputs.trajectory
             )
             self.ctx.start[name] = made["result"]
+        if not self.ctx.start:
+            return self.exit_codes.ERROR_NO_MELT.format(reason=failed)
         self.ctx.jobs = {}
         if "mean_cell" in self.inputs:
             for number, (structure, temperature, member) in enumerate(self._points()):
+                if structure not in self.ctx.start:
+                    continue
                 parameters = mean_cell_parameters(
                     {**self.inputs.parameters.get_dict(), "temperature_K": temperature},
                     self.inputs.mean_cell.get_dict(),
@@ -137,7 +143,10 @@ class TransportWorkChain(FanOutWorkChain):
         failed: str | None = None
         number = 0
         for structure, temperature, member in self._points():
-            start = self.ctx.start[structure]
+            start = self.ctx.start.get(structure)
+            if start is None:
+                number += self.inputs.replicas.value
+                continue
             if "mean_cell" in self.inputs:
                 name = self._cell_name(structure, temperature, member)
                 run = self.child(f"cell_{name}")
