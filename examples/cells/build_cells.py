@@ -36,7 +36,11 @@ def save(built: Built, folder: Path) -> None:
     if built.atoms is None:
         return
     plain = built.atoms.copy()
-    plain.info = {"charge": 0, "multiplicity": built.row.multiplicity, "paper": built.row.paper}
+    plain.info = {
+        "charge": 0,
+        "multiplicity": built.row.multiplicity,
+        "source": f"paper {built.row.paper}",
+    }
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / f"{built.row.name}.extxyz", plain, format="extxyz")
 

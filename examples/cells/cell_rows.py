@@ -18,8 +18,6 @@ from aiida_mliptransport.science.structures.packing import shortest_contact
 
 #: Å; how far atoms are looked at for the shortest distance.
 SEARCH_RADIUS = 4.0
-#: Atoms above which a cell is not labelled.
-LARGEST_LABELLED = 110
 
 
 def mass_u(composition: str) -> float:
@@ -101,6 +99,7 @@ class Row:
     compensate a defect. `contact` is the least distance in Å between molecules that was asked for,
     `contact_scale` the least allowed distance over the sum of covalent radii. `choices` says what
     the paper leaves open and how it was settled here. Without `build`, `choices` says why not.
+    `label` marks the small cells, which `label_cells.py` labels with `multiplicity`.
     """
 
     paper: str
@@ -167,6 +166,8 @@ class Built:
             yield f"formal charges sum to {ionic:g} instead of {row.charge:g}"
         if atoms.info.get("charge", 0) != 0:
             yield f"the cell says charge {atoms.info['charge']} instead of 0"
+        if (int(atoms.numbers.sum()) - row.multiplicity) % 2 == 0:
+            yield f"multiplicity {row.multiplicity} does not fit to {atoms.numbers.sum()} electrons"
         for fact in row.facts:
             text, outcome = fact.compare(atoms)
             self.compared.append(text)

@@ -128,6 +128,7 @@ def _carbonate() -> list[Row]:
             partial(_vacancy, 1, 2, 2),
             f"; without {neutral}",
             charge=-1.0,
+            multiplicity=2,
         ),
         row(
             "Li2CO3_1x2x2_interstitial",
@@ -135,6 +136,7 @@ def _carbonate() -> list[Row]:
             partial(_interstitial, 1, 2, 2),
             f"; {neutral}, {void}",
             charge=1.0,
+            multiplicity=2,
         ),
         row(
             "Li2CO3_3x5x4",
@@ -150,6 +152,7 @@ def _carbonate() -> list[Row]:
             partial(_interstitial, 3, 5, 4),
             f"; {neutral}, {void}",
             charge=1.0,
+            multiplicity=2,
             atoms=1441,
             facts=(
                 _one_per_volume(7.1e25),
@@ -167,6 +170,7 @@ def _carbonate() -> list[Row]:
             partial(_vacancy, 3, 5, 4),
             f"; without {neutral}",
             charge=-1.0,
+            multiplicity=2,
         ),
         row(
             "Li2CO3_4x6x6_interstitial",
@@ -174,6 +178,7 @@ def _carbonate() -> list[Row]:
             partial(_interstitial, 4, 6, 6),
             f"; {neutral}, {void}; 144 cells as 4×6×6, which the paper does not state",
             charge=1.0,
+            multiplicity=2,
             atoms=3457,
             facts=(_one_per_volume(2.98e25),),
             quick=False,
@@ -299,6 +304,7 @@ def _interfaces() -> list[Row]:
             "relaxed.",
             quick=plane == (1, 1, 1),
             label=True,
+            multiplicity=1 + metal % 2,
         )
         for plane, (metal, units, strain) in INTERFACES.items()
     ]

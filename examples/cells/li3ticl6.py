@@ -76,7 +76,7 @@ def rows() -> list[Row]:
                 "crystals of this type, not from the paper.",
                 label=units == 2,
                 # One unpaired electron for each Ti3+, all parallel.
-                multiplicity=3 if units == 2 else 1,
+                multiplicity=1 + units,
             )
         )
     return found
