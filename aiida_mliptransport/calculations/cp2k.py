@@ -16,8 +16,8 @@ from aiida_cp2k.utils import Cp2kInput
 from ..data.frames import FrameSetData
 from ..data.level_of_theory import complete_level_of_theory
 from ..data.trajectory import MDTrajectoryData
-from ..science.frames import Frames, System
-from .cp2k_data import basis_files, check_entries, file_hashes
+from ..science.frames import Frames
+from .cp2k_data import basis_files, check_entries
 from .cp2k_input import (
     COORDINATES_FILE,
     DISPERSION_FILE,
@@ -30,9 +30,18 @@ from .cp2k_input import (
     force_eval,
     label_motion,
     md_motion,
+    relax_motion,
+    relax_run_type,
     xyz_text,
 )
-from .cp2k_settings import Cp2kMDParameters, Cp2kSettings, level_of_theory
+from .cp2k_job import check_files, job_system
+from .cp2k_settings import (
+    Cp2kMDParameters,
+    Cp2kRelaxParameters,
+    Cp2kSettings,
+    level_of_theory,
+    stress_is_analytic,
+)
 from .disk import declare_disk_full
 from .parameters import validation_message
 from .threads import thread_limits
@@ -45,13 +54,18 @@ _REMOVED_INPUTS = (
 )  # fmt: skip
 _REMOVED_OUTPUTS = ("output_parameters", "output_structure", "output_trajectory", "output_bands")
 
+#: Ports that say what a run does; the others say how, and are exposed by WorkChains.
+TASK_INPUTS = ("frames", "structure", "md", "relax", "restart")
+
 #: Share of the wall clock that CP2K leaves for its last step, and the least that makes sense (s).
 _WALLTIME_SHARE = 0.1
 _WALLTIME_LEAST = 120
 
 
 class Cp2kLabelCalculation(Cp2kCalculation):
-    """Label ``frames`` of one composition, or run MD from ``structure`` and label its frames.
+    """Label ``frames`` of one composition, or run MD from ``structure``, or relax it.
+
+    Every frame of MD and of the path of a relaxation is a label.
 
     Energy, forces and stress come from CP2K's Quickstep; the input is rendered from typed
     ``parameters``, the free one of the parent class is gone.
@@ -74,7 +88,8 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             validator=_validate_parameters,
             help="functional, dispersion, basis_set, basis_sets, potential, potentials, cutoff_Ry, "
             "relative_cutoff_Ry, n_grids, eps_default, k_points, electronic_temperature_K, charge, "
-            "multiplicity, scf (method, eps_scf, max_scf, outer_max_scf, minimizer, …).",
+            "multiplicity, unrestricted, magnetization, hubbard, scf (method, eps_scf, max_scf, "
+            "outer_max_scf, minimizer, …).",
         )
         spec.input_namespace(
             "files",
@@ -93,7 +108,7 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             "structure",
             valid_type=orm.StructureData,
             required=False,
-            help="Start of MD, periodic; in place of frames.",
+            help="Start of MD or of a relaxation, periodic; in place of frames.",
         )
         spec.input(
             "md",
@@ -106,11 +121,20 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             "with structure only.",
         )
         spec.input(
+            "relax",
+            valid_type=orm.Dict,
+            required=False,
+            serializer=to_aiida_type,
+            validator=_validate_relax,
+            help="force_tolerance_eV_A, steps, cell (relaxed too, at no pressure), "
+            "pressure_tolerance_bar; with structure only.",
+        )
+        spec.input(
             "restart",
             valid_type=orm.SinglefileData,
             required=False,
-            help="State at the end of an earlier MD run of the same structure: this one goes on "
-            "from it for md.steps more, with its velocities and step numbers.",
+            help="State at the end of an earlier run of the same structure and kind: this one goes "
+            "on from it, with its step numbers. MD has md.steps more, with its velocities.",
         )
         spec.inputs.validator = cls.validate_inputs
         options = spec.inputs["metadata"]["options"]
@@ -139,16 +163,23 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             help="MD: unwrapped positions (Å), forces (eV/Å), thermo; unconverged steps included.",
         )
         spec.output(
+            "structure",
+            valid_type=orm.StructureData,
+            required=False,
+            help="Relaxation: the last structure, relaxed or not.",
+        )
+        spec.output(
             "restart",
             valid_type=orm.SinglefileData,
             required=False,
-            help="MD: positions, velocities, cell, thermostat and step at the end of the run.",
+            help="MD, relaxation: positions, velocities, cell, thermostat and step at the end.",
         )
         spec.output(
             "results",
             valid_type=orm.Dict,
             required=False,
-            help="Counts, CP2K's version, seconds per frame, whether the run reached its end.",
+            help="Counts, CP2K's version, seconds per frame, whether the run reached its end, S² "
+            "and spin density of each label, what a relaxation came to.",
         )
         spec.default_output_node = "results"
         spec.exit_code(
@@ -160,6 +191,12 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             311,
             "ERROR_NO_FRAMES",
             message="CP2K gave no label: {reason}",
+        )
+        spec.exit_code(
+            315,
+            "ERROR_NOT_RELAXED",
+            message="Not relaxed after {n_steps} steps: the largest force is {force} eV/Å. The "
+            "structure and {n_frames} labels are kept; raise relax.steps.",
         )
         spec.exit_code(
             314,
@@ -186,14 +223,18 @@ class Cp2kLabelCalculation(Cp2kCalculation):
     @classmethod
     def validate_inputs(cls, value: Mapping[str, Any], _: Any) -> str | None:
         """Refuse inputs that no job could use; ports that an exposing workflow leaves out pass."""
+        tasks = [name for name in ("md", "relax") if name in value]
         if "frames" in value and "structure" in value:
             return "frames and structure are given, expected one of them"
-        if "structure" in value and "md" not in value:
-            return "structure is given without md, expected the parameters of the MD run"
-        if "frames" in value and "md" in value:
-            return "frames and md are given, expected md with structure only"
-        if "restart" in value and "md" not in value:
-            return "restart is given without md, expected the parameters of the MD run"
+        if "frames" in value and tasks:
+            return f"frames and {tasks[0]} are given, expected {tasks[0]} with structure only"
+        if "structure" in value and len(tasks) != 1:
+            return (
+                f"structure is given with {' and '.join(tasks) or 'neither md nor relax'}, "
+                "expected the parameters of one of them"
+            )
+        if "restart" in value and not tasks:
+            return "restart is given without md or relax, expected the parameters of one of them"
         if "parameters" not in value or not ("frames" in value or "structure" in value):
             return None
         settings = Cp2kSettings.model_validate(value["parameters"].get_dict())
@@ -203,6 +244,11 @@ class Cp2kLabelCalculation(Cp2kCalculation):
                 check_files(value["files"])
                 check_entries(settings, sorted(set(system.symbols)), value["files"])
             complete_level_of_theory(level_of_theory(settings, {}), Frames((system,)))
+            if _moves_cell(value) and not stress_is_analytic(settings, system.cells):
+                return (
+                    "hubbard is set for a run that moves the cell, and the cell is narrower than "
+                    "10 Å, where CP2K's stress lacks a part; take a supercell"
+                )
         except ValueError as error:
             return str(error)
         return None
@@ -224,18 +270,21 @@ class Cp2kLabelCalculation(Cp2kCalculation):
         calcinfo.local_copy_list = [
             (node.uuid, node.filename, target) for target, node in targets.items()
         ]
-        md = None
+        seed, run_type = None, "MD"
         if "md" in self.inputs:
             md = Cp2kMDParameters.model_validate(self.inputs.md.get_dict())
-            motion = md_motion(md)
+            motion, seed = md_motion(md), md.seed
+        elif "relax" in self.inputs:
+            relax = Cp2kRelaxParameters.model_validate(self.inputs.relax.get_dict())
+            motion, run_type = relax_motion(relax), relax_run_type(relax)
         else:
             motion = label_motion(system.n_frames)
             _write(folder, REFERENCE_TRAJECTORY_FILE, xyz_text(system))
             _write(folder, REFERENCE_CELL_FILE, cell_text(system))
         # A guess from wave functions of unrelated frames is worth one frame at most.
-        extrapolation = "USE_PREV_WF" if md is None else "ASPC"
+        extrapolation = "ASPC" if "md" in self.inputs else "USE_PREV_WF"
         force = force_eval(
-            settings, sorted(set(system.symbols)), system.cells[0], extrapolation, names
+            settings, sorted(set(system.symbols)), system.cells, extrapolation, names
         )
         _write(folder, COORDINATES_FILE, xyz_text(system.take([0])))
         seconds = options.get("max_wallclock_seconds")
@@ -243,7 +292,8 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             self._DEFAULT_PROJECT_NAME,
             force,
             motion,
-            seed=md.seed if md else None,
+            run_type=run_type,
+            seed=seed,
             walltime_s=(
                 int(seconds * (1 - _WALLTIME_SHARE))
                 if seconds and seconds >= _WALLTIME_LEAST
@@ -273,62 +323,6 @@ class Cp2kLabelCalculation(Cp2kCalculation):
         return calcinfo
 
 
-def job_system(inputs: Mapping[str, Any], settings: Cp2kSettings) -> System:
-    """Return the frames of a job as one unlabelled system.
-
-    Raises
-    ------
-    ValueError
-        If they are of several compositions, not periodic, or differ from the settings in charge or
-        multiplicity.
-    """
-    if "structure" in inputs:
-        atoms = inputs["structure"].get_ase()
-        atoms.info = {"charge": settings.charge, "multiplicity": settings.multiplicity}
-        atoms.calc = None
-        systems = Frames.from_atoms([atoms]).systems
-    else:
-        systems = inputs["frames"].frames.without_labels().systems
-    if len(systems) != 1:
-        formulas = [system.formula for system in systems]
-        raise ValueError(
-            f"frames hold {len(systems)} systems {formulas}, expected one composition and atom "
-            "order in one job"
-        )
-    system = systems[0]
-    if not system.pbc.all():
-        raise ValueError(
-            f"pbc is {system.pbc.tolist()}, expected a cell that is periodic in all directions"
-        )
-    for name in ("charge", "multiplicity"):
-        if getattr(system, name) != getattr(settings, name):
-            raise ValueError(
-                f"frames have {name} {getattr(system, name)} and parameters.{name} is "
-                f"{getattr(settings, name)}, expected the same; change one of them"
-            )
-    return system
-
-
-def job_level_of_theory(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the level of theory of a job's settings and the content of its files."""
-    settings = Cp2kSettings.model_validate(inputs["parameters"].get_dict())
-    return level_of_theory(
-        settings, file_hashes(inputs["files"], dispersion=settings.dispersion != "none")
-    )
-
-
-def check_files(files: Mapping[str, orm.SinglefileData]) -> None:
-    """Raise a ValueError unless the namespace ``files`` has the names that it needs."""
-    unknown = [
-        n for n in files if n not in ("potential", "dispersion") and not n.startswith("basis_set")
-    ]
-    if unknown or "potential" not in files or "basis_set" not in files:
-        raise ValueError(
-            f"files are {sorted(files)}, expected basis_set (basis_set_1, …), potential and, for a "
-            "dispersion correction, dispersion"
-        )
-
-
 def _write(folder: Folder, name: str, text: str) -> None:
     with folder.open(name, "w", encoding="utf-8") as handle:
         handle.write(text)
@@ -340,3 +334,13 @@ def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
 
 def _validate_md(value: orm.Dict | None, _: Any) -> str | None:
     return None if value is None else validation_message(Cp2kMDParameters, value.get_dict())
+
+
+def _validate_relax(value: orm.Dict | None, _: Any) -> str | None:
+    return None if value is None else validation_message(Cp2kRelaxParameters, value.get_dict())
+
+
+def _moves_cell(inputs: Mapping[str, Any]) -> bool:
+    if "relax" in inputs:
+        return bool(inputs["relax"].get_dict().get("cell"))
+    return "md" in inputs and inputs["md"].get_dict().get("ensemble") == "npt"

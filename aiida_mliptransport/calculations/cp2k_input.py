@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..science.frames import System
-from .cp2k_settings import Cp2kMDParameters, Cp2kSettings
+from ..science.frames import FloatArray, System
+from .cp2k_settings import Cp2kMDParameters, Cp2kRelaxParameters, Cp2kSettings, stress_is_analytic
 
 # Names in the run directory: node content must not depend on what a file was called elsewhere.
 POTENTIAL_FILE = "POTENTIALS"
@@ -26,21 +26,25 @@ _PRECONDITIONERS = {
     "full_kinetic": "FULL_KINETIC",
 }
 
+#: Bohr; a limit on the last step that every step meets.
+_ANY_STEP = 10.0
+
 
 def force_eval(
     settings: Cp2kSettings,
     elements: Sequence[str],
-    cell: Any,
+    cells: FloatArray,
     extrapolation: str,
     basis_files: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the FORCE_EVAL section; cell (3, 3) in Å."""
+    """Return the FORCE_EVAL section; cells (n, 3, 3) of all frames in Å, the first is its own."""
+    stress = stress_is_analytic(settings, cells)
     dft: dict[str, Any] = {
         "BASIS_SET_FILE_NAME": list(basis_files),
         "POTENTIAL_FILE_NAME": POTENTIAL_FILE,
         "CHARGE": settings.charge,
         "MULTIPLICITY": settings.multiplicity,
-        "UKS": settings.multiplicity > 1,
+        "UKS": settings.spin_polarized,
         "QS": {
             "METHOD": "GPW",
             "EPS_DEFAULT": settings.eps_default,
@@ -54,6 +58,9 @@ def force_eval(
         "SCF": _scf(settings),
         "XC": {"XC_FUNCTIONAL": {"_": settings.functional}, **_dispersion(settings)},
     }
+    if settings.hubbard:
+        # Forces and stress of the other methods are missing, or no derivatives of the energy.
+        dft["PLUS_U_METHOD"] = "MULLIKEN"
     if settings.k_points != "gamma":
         dft["KPOINTS"] = {
             "SCHEME": "MONKHORST-PACK " + " ".join(map(str, settings.k_points)),
@@ -62,25 +69,32 @@ def force_eval(
         }
     return {
         "METHOD": "QUICKSTEP",
-        "STRESS_TENSOR": "ANALYTICAL",
-        "PRINT": {"STRESS_TENSOR": {"_": "ON"}},
+        "STRESS_TENSOR": "ANALYTICAL" if stress else "NONE",
+        "PRINT": {"STRESS_TENSOR": {"_": "ON" if stress else "OFF"}},
         "DFT": dft,
         "SUBSYS": {
             "CELL": {
                 letter: " ".join(f"{x:.12f}" for x in vector)
-                for letter, vector in zip("ABC", cell, strict=True)
+                for letter, vector in zip("ABC", cells[0], strict=True)
             },
             "TOPOLOGY": {"COORD_FILE_NAME": COORDINATES_FILE, "COORD_FILE_FORMAT": "XYZ"},
-            "KIND": [
-                {
-                    "_": element,
-                    "BASIS_SET": settings.basis_of(element),
-                    "POTENTIAL": settings.potential_of(element),
-                }
-                for element in elements
-            ],
+            "KIND": [_kind(settings, element) for element in elements],
         },
     }
+
+
+def _kind(settings: Cp2kSettings, element: str) -> dict[str, Any]:
+    kind: dict[str, Any] = {
+        "_": element,
+        "BASIS_SET": settings.basis_of(element),
+        "POTENTIAL": settings.potential_of(element),
+    }
+    if element in settings.magnetization:
+        kind["MAGNETIZATION"] = settings.magnetization[element]
+    if element in settings.hubbard:
+        term = settings.hubbard[element]
+        kind["DFT_PLUS_U"] = {"L": term.l, "U_MINUS_J": f"[eV] {term.u_minus_j_eV}"}
+    return kind
 
 
 def _extrapolation(settings: Cp2kSettings, name: str) -> dict[str, Any]:
@@ -193,10 +207,35 @@ def md_motion(md: Cp2kMDParameters) -> dict[str, Any]:
     return {"MD": section, "PRINT": _motion_print(md.trajectory_stride, md=True)}
 
 
+def relax_run_type(relax: Cp2kRelaxParameters) -> str:
+    return "CELL_OPT" if relax.cell else "GEO_OPT"
+
+
+def relax_motion(relax: Cp2kRelaxParameters) -> dict[str, Any]:
+    """Return the MOTION section of a relaxation that ends by its forces (and pressure) alone."""
+    component = f"[eV*angstrom^-1] {relax.force_tolerance_eV_A / 3**0.5}"
+    section: dict[str, Any] = {
+        "OPTIMIZER": "BFGS",
+        "MAX_ITER": relax.steps,
+        "MAX_FORCE": component,
+        "RMS_FORCE": component,
+        "MAX_DR": _ANY_STEP,
+        "RMS_DR": _ANY_STEP,
+    }
+    if relax.cell:
+        # CP2K's own default is 100 bar.
+        section["EXTERNAL_PRESSURE"] = "[bar] 0.0"
+        section["PRESSURE_TOLERANCE"] = f"[bar] {relax.pressure_tolerance_bar}"
+    printed = _motion_print(1, md=False)
+    printed["RESTART"] = {"_": "ON", "BACKUP_COPIES": 0}
+    return {relax_run_type(relax): section, "PRINT": printed}
+
+
 def cp2k_input(
     project: str,
     force: Mapping[str, Any],
     motion: Mapping[str, Any],
+    run_type: str = "MD",
     seed: int | None = None,
     walltime_s: int | None = None,
     restart: bool = False,
@@ -207,7 +246,7 @@ def cp2k_input(
     """
     section: dict[str, Any] = {
         "PROJECT": project,
-        "RUN_TYPE": "MD",
+        "RUN_TYPE": run_type,
         # The SCF iterations of hundreds of frames would be most of the output.
         "PRINT_LEVEL": "LOW",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,19 @@ from aiida import orm
 from aiida.engine import ExitCode
 from aiida.parsers import Parser
 
-from ..calculations.cp2k import Cp2kLabelCalculation, job_level_of_theory, job_system
-from ..calculations.cp2k_settings import Cp2kMDParameters, Cp2kSettings
+from ..calculations.cp2k import Cp2kLabelCalculation
+from ..calculations.cp2k_job import job_level_of_theory, job_system
+from ..calculations.cp2k_settings import (
+    Cp2kMDParameters,
+    Cp2kRelaxParameters,
+    Cp2kSettings,
+    stress_is_analytic,
+)
 from ..calculations.walltime import WALLTIME_FILE
 from ..data.frames import FrameSetData
 from ..data.level_of_theory import complete_level_of_theory
-from ..data.trajectory import MDTrajectoryData
-from ..science.frames import Frames, System
-from ..science.units import FS_TO_PS, HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
-from .cp2k_frames import LabelTable, label_table
-from .cp2k_output import (
+from ..science.cp2k_labels import LabelTable, label_table
+from ..science.cp2k_output import (
     MainOutput,
     XyzFrames,
     read_main_output,
@@ -29,10 +32,38 @@ from .cp2k_output import (
     read_xyz,
     restart_step,
 )
+from ..science.frames import Frames, System
+from .cp2k_trajectory import md_trajectory
 from .disk import disk_full_is_declared
 
 #: A given position comes back with ten decimals.
 POSITION_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run was given and what its files hold."""
+
+    inputs: dict[str, Any]
+    system: System
+    stress: bool
+    output: MainOutput
+    positions: XyzFrames
+    forces: XyzFrames
+    cells: dict[int, list[float]]
+    thermo: dict[int, list[float]]
+
+    def first_step(self) -> int:
+        """Return the step from which MD or a relaxation goes on; 0 for one that begins."""
+        if "restart" not in self.inputs:
+            return 0
+        found = restart_step(self.inputs["restart"].get_content())
+        return 0 if found is None else found
+
+    def labels(self, steps: Any, first_step: int) -> LabelTable:
+        return label_table(
+            steps, self.output, self.positions, self.forces, self.cells, first_step, self.stress
+        )
 
 
 class Cp2kLabelParser(Parser):
@@ -47,42 +78,52 @@ class Cp2kLabelParser(Parser):
         if name not in names:
             return self.exit_codes.ERROR_OUTPUT_MISSING
         output = read_main_output(self.retrieved.base.repository.get_object_content(name))
-        calculation = Cp2kLabelCalculation
-        positions = read_xyz(self._text(calculation._DEFAULT_TRAJECT_XYZ_FILE_NAME))
-        forces = read_xyz(self._text(calculation._DEFAULT_TRAJECT_FORCES_FILE_NAME))
-        cells = read_table(self._text(calculation._DEFAULT_TRAJECT_CELL_FILE_NAME), 11)
-        thermo = read_table(self._text(f"{calculation._DEFAULT_PROJECT_NAME}-1.ener"), 7)
-        inputs = self._inputs()
-        settings = Cp2kSettings.model_validate(inputs["parameters"].get_dict())
-        system = job_system(inputs, settings)
         walltime = output.out_of_time or WALLTIME_FILE in names
         if walltime:
             output = replace(output, out_of_time=True)
-        last_step = None
-        if "md" in inputs:
-            md = Cp2kMDParameters.model_validate(inputs["md"].get_dict())
-            table, failures = self._parse_md(
-                md, system, output, positions, forces, cells, thermo, inputs
-            )
+        run = self._read(output)
+        last_step, relaxed = None, None
+        if "md" in run.inputs:
+            table, failures = self._parse_md(run)
+            last_step = self._put_restart()
+        elif "relax" in run.inputs:
+            # At its end CP2K evaluates the last frame once more and writes it as another step.
+            steps = [step for step in run.positions.steps if step <= output.last_step]
+            table, failures = self._parse_path(run, steps, stride=1)
+            relaxed = self._put_relaxed(run, table)
             last_step = self._put_restart()
         else:
-            table, failures = self._parse_labels(system, output, positions, forces, cells, inputs)
+            table, failures = self._parse_labels(run)
         self.out("failures", orm.Dict({"failures": failures}))
-        times = [row[5] for row in thermo.values()]
-        self.out(
-            "results",
-            orm.Dict(
-                {
-                    "cp2k_version": output.version,
-                    "completed": output.finished and not walltime,
-                    "n_frames": len(table.steps),
-                    "n_failed": len(failures),
-                    "last_step": last_step,
-                    "seconds_per_step": float(np.mean(times)) if times else None,
-                }
-            ),
+        times = [row[5] for row in run.thermo.values()]
+        results = {
+            "cp2k_version": output.version,
+            "completed": output.finished and not walltime,
+            "n_frames": len(table.steps),
+            "n_failed": len(failures),
+            "last_step": last_step,
+            "seconds_per_step": float(np.mean(times)) if times else None,
+            **_spins(table),
+            **(relaxed or {}),
+        }
+        self.out("results", orm.Dict(results))
+        return self._exit_code(table, output, relaxed)
+
+    def _read(self, output: MainOutput) -> _Run:
+        calculation = Cp2kLabelCalculation
+        inputs = self._inputs()
+        settings = Cp2kSettings.model_validate(inputs["parameters"].get_dict())
+        system = job_system(inputs, settings)
+        return _Run(
+            inputs=inputs,
+            system=system,
+            stress=stress_is_analytic(settings, system.cells),
+            output=output,
+            positions=read_xyz(self._text(calculation._DEFAULT_TRAJECT_XYZ_FILE_NAME)),
+            forces=read_xyz(self._text(calculation._DEFAULT_TRAJECT_FORCES_FILE_NAME)),
+            cells=read_table(self._text(calculation._DEFAULT_TRAJECT_CELL_FILE_NAME), 11),
+            thermo=read_table(self._text(f"{calculation._DEFAULT_PROJECT_NAME}-1.ener"), 7),
         )
-        return self._exit_code(table, output, walltime)
 
     def _inputs(self) -> dict[str, Any]:
         """Return the inputs as nested as the ports are."""
@@ -99,9 +140,11 @@ class Cp2kLabelParser(Parser):
         path = self._folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
-    def _exit_code(self, table: LabelTable, output: MainOutput, walltime: bool) -> ExitCode | None:
+    def _exit_code(
+        self, table: LabelTable, output: MainOutput, relaxed: dict[str, Any] | None
+    ) -> ExitCode | None:
         count = len(table.steps)
-        if walltime:
+        if output.out_of_time:
             return self.exit_codes.ERROR_OUT_OF_WALLTIME.format(n_frames=count)
         classes = {kind for kind, _ in table.failures.values()}
         if count == 0 and "scf_unconverged" in classes:
@@ -113,20 +156,18 @@ class Cp2kLabelParser(Parser):
         if count == 0:
             reasons = [message for _, message in table.failures.values()]
             return self.exit_codes.ERROR_NO_FRAMES.format(reason=(reasons or ["no frame"])[0])
+        if relaxed is not None and not relaxed["relaxed"]:
+            return self.exit_codes.ERROR_NOT_RELAXED.format(
+                n_steps=relaxed["n_steps"],
+                force=f"{relaxed['max_force_eV_A']:.3g}",
+                n_frames=count,
+            )
         return None
 
-    def _parse_labels(
-        self,
-        given: System,
-        output: MainOutput,
-        positions: XyzFrames,
-        forces: XyzFrames,
-        cells: dict[int, list[float]],
-        inputs: dict[str, Any],
-    ) -> tuple[LabelTable, list[dict[str, Any]]]:
+    def _parse_labels(self, run: _Run) -> tuple[LabelTable, list[dict[str, Any]]]:
         """Put out the given frames with their labels; CP2K counts them from 1."""
-        steps = range(1, given.n_frames + 1)
-        table = label_table(steps, output, positions, forces, cells, first_step=1)
+        given = run.system
+        table = run.labels(range(1, given.n_frames + 1), first_step=1)
         wrong = {}
         for row, step in enumerate(table.steps):
             shift = max(
@@ -138,37 +179,42 @@ class Cp2kLabelParser(Parser):
                     "missing_output",
                     f"CP2K evaluated a frame that is {shift:.2g} Å away from the given one",
                 )
-        good = [row for row, step in enumerate(table.steps) if step not in wrong]
-        if good:
-            chosen = [table.steps[row] - 1 for row in good]
-            self._put_frames(given.take(chosen), table, good, output, inputs)
+        table = table.without(wrong)
+        if table.steps:
+            self._put_frames(given.take([step - 1 for step in table.steps]), table, run)
         identities = given.identities()
-        failures = [
+        return table, [
             _failure(step - 1, identities[step - 1], *problem)
-            for step, problem in sorted({**table.failures, **wrong}.items())
+            for step, problem in sorted(table.failures.items())
         ]
-        return _without(table, wrong), failures
 
-    def _parse_md(
-        self,
-        md: Cp2kMDParameters,
-        start: System,
-        output: MainOutput,
-        positions: XyzFrames,
-        forces: XyzFrames,
-        cells: dict[int, list[float]],
-        thermo: dict[int, list[float]],
-        inputs: dict[str, Any],
+    def _parse_md(self, run: _Run) -> tuple[LabelTable, list[dict[str, Any]]]:
+        """Put out labelled frames and the trajectory of an MD run."""
+        md = Cp2kMDParameters.model_validate(run.inputs["md"].get_dict())
+        trajectory = md_trajectory(
+            md,
+            run.first_step() + md.steps,
+            run.system,
+            run.output,
+            run.positions,
+            run.forces,
+            run.cells,
+            run.thermo,
+        )
+        if trajectory is not None:
+            self.out("trajectory", trajectory)
+        return self._parse_path(run, run.positions.steps, stride=md.trajectory_stride)
+
+    def _parse_path(
+        self, run: _Run, steps: list[int], stride: int
     ) -> tuple[LabelTable, list[dict[str, Any]]]:
-        """Put out labelled frames and the trajectory of an MD run.
+        """Put out the labelled frames of MD or of a relaxation.
 
-        Its first step is 0, or that of the state it went on from, which is not written again.
+        The first step is 0, or that of the state it went on from, which is not written again.
         """
         # Frames that the run did not come to are no failures: nobody asked for those positions.
-        table = label_table(
-            positions.steps, output, positions, forces, cells, first_step=_first_step(inputs)
-        )
-        origin = start.identities()[0]
+        table = run.labels(steps, first_step=run.first_step())
+        start = run.system
         if table.steps:
             system = System(
                 numbers=start.numbers,
@@ -177,40 +223,50 @@ class Cp2kLabelParser(Parser):
                 pbc=start.pbc,
                 charge=start.charge,
                 multiplicity=start.multiplicity,
-                origins=np.array([origin] * len(table.steps)),
+                origins=np.array(start.identities() * len(table.steps)),
                 steps=np.array(table.steps),
             )
-            self._put_frames(system, table, list(range(len(table.steps))), output, inputs)
-        self._put_trajectory(
-            md, _first_step(inputs) + md.steps, start, output, positions, forces, cells, thermo
-        )
+            self._put_frames(system, table, run)
         return table, [
-            _failure(step // md.trajectory_stride, None, *problem)
+            _failure(step // stride, None, *problem)
             for step, problem in sorted(table.failures.items())
         ]
 
-    def _put_frames(
-        self,
-        system: System,
-        table: LabelTable,
-        rows: list[int],
-        output: MainOutput,
-        inputs: dict[str, Any],
-    ) -> None:
+    def _put_relaxed(self, run: _Run, table: LabelTable) -> dict[str, Any] | None:
+        """Put out the last labelled structure of a relaxation, and return what it came to."""
+        if not table.steps:
+            return None
+        relaxed = run.inputs["structure"].clone()
+        relaxed.reset_cell(table.cells[-1].tolist())
+        relaxed.reset_sites_positions(table.positions[-1].tolist())
+        self.out("structure", relaxed)
+        relax = Cp2kRelaxParameters.model_validate(run.inputs["relax"].get_dict())
+        force = float(np.linalg.norm(table.forces[-1], axis=1).max())
+        return {
+            # A path whose last SCF did not converge ends at a structure that nobody asked for.
+            "relaxed": run.output.relaxed
+            and table.steps[-1] == run.output.last_step
+            and force <= relax.force_tolerance_eV_A,
+            "n_steps": table.steps[-1],
+            "energy_eV": table.energies[-1],
+            "max_force_eV_A": force,
+        }
+
+    def _put_frames(self, system: System, table: LabelTable, run: _Run) -> None:
         labelled = Frames(
             (
                 replace(
                     system,
-                    energies=np.array([table.energies[row] for row in rows]),
-                    forces=np.array([table.forces[row] for row in rows]),
-                    stresses=np.array([table.stresses[row] for row in rows]),
+                    energies=np.array(table.energies),
+                    forces=np.array(table.forces),
+                    stresses=np.array(table.stresses) if run.stress else None,
                 ),
             )
         )
-        level = complete_level_of_theory(job_level_of_theory(inputs), labelled)
+        level = complete_level_of_theory(job_level_of_theory(run.inputs), labelled)
         self.out(
             "frames",
-            FrameSetData(labelled, level_of_theory=level, engine_version=output.version),
+            FrameSetData(labelled, level_of_theory=level, engine_version=run.output.version),
         )
 
     def _put_restart(self) -> int | None:
@@ -226,68 +282,14 @@ class Cp2kLabelParser(Parser):
             self.out("restart", orm.SinglefileData(BytesIO(state.encode()), filename="restart"))
         return step
 
-    def _put_trajectory(
-        self,
-        md: Cp2kMDParameters,
-        last_step: int,
-        start: System,
-        output: MainOutput,
-        positions: XyzFrames,
-        forces: XyzFrames,
-        cells: dict[int, list[float]],
-        thermo: dict[int, list[float]],
-    ) -> None:
-        steps = [s for s in positions.steps if s in cells and s in set(forces.steps)]
-        steps = [s for s in steps if np.isfinite(positions.values[positions.steps.index(s)]).all()]
-        if not steps:
-            return
-        rows = [positions.steps.index(step) for step in steps]
-        force_rows = [forces.steps.index(step) for step in steps]
-        known = sorted(thermo)
-        columns = np.array([thermo[step] for step in known]).reshape(len(known), -1)
-        info = md.model_dump()
-        self.out(
-            "trajectory",
-            MDTrajectoryData(
-                numbers=start.numbers,
-                pbc=start.pbc,
-                steps=steps,
-                times_ps=np.array(steps) * md.timestep_fs * FS_TO_PS,
-                positions=positions.values[rows],
-                cells=np.array([cells[step][1:10] for step in steps]).reshape(-1, 3, 3),
-                forces=forces.values[force_rows] * HARTREE_BOHR_EV_ANGSTROM,
-                thermo={
-                    "step": known,
-                    "kinetic_energy_eV": columns[:, 1] * HARTREE_EV,
-                    "temperature_K": columns[:, 2],
-                    "potential_energy_eV": columns[:, 3] * HARTREE_EV,
-                    "conserved_eV": columns[:, 4] * HARTREE_EV,
-                }
-                if known
-                else None,
-                info={**info, "completed": output.finished and steps[-1] + md.trajectory_stride
-                      > last_step},
-            ),
-        )  # fmt: skip
 
-
-def _first_step(inputs: dict[str, Any]) -> int:
-    """Return the step from which an MD run goes on; 0 for one that begins."""
-    if "restart" not in inputs:
-        return 0
-    found = restart_step(inputs["restart"].get_content())
-    return 0 if found is None else found
+def _spins(table: LabelTable) -> dict[str, list[float | None]]:
+    """Return what CP2K says of the spin of each label; nothing of a run without spin."""
+    if all(value is None for spin in table.spins for value in spin):
+        return {}
+    densities, squares = zip(*table.spins, strict=True)
+    return {"integrated_spin_density": list(densities), "spin_squared": list(squares)}
 
 
 def _failure(index: int, identity: str | None, kind: str, message: str) -> dict[str, Any]:
     return {"index": index, "identity": identity, "class": kind, "message": message}
-
-
-def _without(table: LabelTable, steps: dict[int, tuple[str, str]]) -> LabelTable:
-    """Return the table with ``steps`` moved to its failures."""
-    rows = [row for row, step in enumerate(table.steps) if step not in steps]
-    lists = ("steps", "energies", "forces", "stresses", "positions", "cells")
-    return LabelTable(
-        **{name: [getattr(table, name)[row] for row in rows] for name in lists},
-        failures={**table.failures, **steps},
-    )

@@ -19,7 +19,7 @@ from ase import units
 from ase.build import bulk
 
 from aiida_mliptransport.data.frames import FrameSetData
-from aiida_mliptransport.parsers.cp2k_output import read_main_output, read_table, read_xyz
+from aiida_mliptransport.science.cp2k_output import read_main_output, read_table, read_xyz
 from aiida_mliptransport.science.frames import Frames
 
 pytestmark = pytest.mark.medium

@@ -9,7 +9,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ProcessBuilder
 
-from ...calculations.cp2k import Cp2kLabelCalculation
+from ...calculations.cp2k import TASK_INPUTS, Cp2kLabelCalculation
 from ...calculations.cp2k_settings import Cp2kMDParameters
 from ...calculations.parameters import validation_message
 from ..label.cp2k import fill_job, load_inputs
@@ -26,7 +26,9 @@ class Cp2kAimdWorkChain(AimdWorkChain):
     def define(cls, spec: Any) -> None:
         super().define(spec)
         spec.expose_inputs(
-            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md", "restart")
+            Cp2kLabelCalculation,
+            namespace="cp2k",
+            exclude=TASK_INPUTS,
         )
         base = spec.inputs.validator
         spec.inputs.validator = lambda value, port: base(value, port) or _validate(value, port)

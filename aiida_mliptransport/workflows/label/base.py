@@ -20,8 +20,8 @@ from ...data.level_of_theory import complete_level_of_theory
 from ..submission import FanOutWorkChain, failure_reason
 from .failures import failure_class, failure_record
 
-#: How often frames of a failed batch are tried in all.
-MAX_ATTEMPTS = 2
+#: A lone frame that needs more memory or time than its job has will need it again.
+_ONLY_IN_SMALLER_BATCHES = ("out_of_memory", "walltime")
 
 #: A failed batch is retried in batches of this share of its size.
 RETRY_SHARE = 4
@@ -107,12 +107,16 @@ class LabelWorkChain(FanOutWorkChain):
         frames
             The batch.
         attempt
-            0 first; 1 when the frames are tried again.
+            0 first; 1, 2, … when the frames are tried again.
         classes
-            Classes of failure of the first attempt; a handler may change settings that do not
-            belong to the level of theory.
+            Class of failure of each attempt before, in order; a handler may change settings that do
+            not belong to the level of theory.
         """
         raise NotImplementedError
+
+    def max_retries(self, kind: str) -> int:
+        """Return how often frames that failed with a class of failure are tried again."""
+        return 1
 
     def batch_outputs(self, label: str) -> Mapping[str, Any]:
         """Return the outputs ``frames`` and ``failures`` of a batch, as far as there are."""
@@ -187,28 +191,37 @@ class LabelWorkChain(FanOutWorkChain):
         return self.batch_job(frames, batch["attempt"], batch["classes"])
 
     def job_ended(self, label: str) -> None:
-        """Retry the frames of a batch that got no label, once and in smaller batches."""
-        batch = self.ctx.batches[label]
+        """Try the frames of a batch that got no label again, each class of failure apart."""
         failures = self._batch_failures(label)
         if not failures:
             return
-        classes = sorted({failure["class"] for failure in failures})
-        node = self.ctx[label]
-        where = f"{label}: {len(failures)} of {len(batch['indices'])} frames without a label"
-        reason = f"{', '.join(classes)}; exit status {node.exit_status}"
-        if batch["attempt"] + 1 >= MAX_ATTEMPTS:
-            self.report(f"{where} ({reason}), quarantined")
+        by_class: dict[str, list[dict[str, Any]]] = {}
+        for failure in failures:
+            by_class.setdefault(failure["class"], []).append(failure)
+        for kind in sorted(by_class):
+            suffix = "retry" if len(by_class) == 1 else f"retry_{kind}"
+            self._retry_or_quarantine(label, f"{label}_{suffix}", kind, by_class[kind])
+
+    def _retry_or_quarantine(
+        self, label: str, retry: str, kind: str, failures: list[dict[str, Any]]
+    ) -> None:
+        """Try frames that failed with one class again in smaller batches, where that may help."""
+        batch = self.ctx.batches[label]
+        total = len(batch["indices"])
+        where = (
+            f"{label}: {len(failures)} of {total} frames without a label ({kind}; exit status "
+            f"{self.ctx[label].exit_status})"
+        )
+        alone = total == 1 and kind in _ONLY_IN_SMALLER_BATCHES
+        if alone or batch["classes"].count(kind) >= self.max_retries(kind):
+            self.report(f"{where}, quarantined")
             self.ctx.quarantined.extend(failures)
             return
-        size = max(1, min(len(failures), len(batch["indices"])) // RETRY_SHARE)
-        self.report(f"{where} ({reason}), tried again in batches of {size}")
-        self._add_batches(
-            f"{label}_retry",
-            [failure["index"] for failure in failures],
-            size,
-            batch["attempt"] + 1,
-            classes,
-        )
+        size = max(1, len(failures) // RETRY_SHARE)
+        self.report(f"{where}, tried again in batches of {size}")
+        indices = [failure["index"] for failure in failures]
+        classes = [*batch["classes"], kind]
+        self._add_batches(retry, indices, size, batch["attempt"] + 1, classes)
 
     def _batch_failures(self, label: str) -> list[dict[str, Any]]:
         """Return the failures of one batch, with indices counted in the input frames."""

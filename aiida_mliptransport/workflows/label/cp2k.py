@@ -9,11 +9,13 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ProcessBuilder
 
-from ...calculations.cp2k import Cp2kLabelCalculation, job_level_of_theory
+from ...calculations.cp2k import TASK_INPUTS, Cp2kLabelCalculation
 from ...calculations.cp2k_data import find_data_folder, load_files
+from ...calculations.cp2k_job import job_level_of_theory
 from ...data.frames import FrameSetData
 from ..protocols import load_protocol
 from .base import LabelWorkChain
+from .cp2k_scf import retry_settings
 
 
 class Cp2kLabelWorkChain(LabelWorkChain):
@@ -23,7 +25,9 @@ class Cp2kLabelWorkChain(LabelWorkChain):
     def define(cls, spec: Any) -> None:
         super().define(spec)
         spec.expose_inputs(
-            Cp2kLabelCalculation, namespace="cp2k", exclude=("frames", "structure", "md", "restart")
+            Cp2kLabelCalculation,
+            namespace="cp2k",
+            exclude=TASK_INPUTS,
         )
         spec.inputs.validator = _validate_inputs
 
@@ -91,9 +95,16 @@ class Cp2kLabelWorkChain(LabelWorkChain):
     ) -> tuple[Any, dict[str, Any]]:
         inputs = self.exposed_inputs(Cp2kLabelCalculation, namespace="cp2k")
         inputs["frames"] = frames
-        if "scf_unconverged" in classes:
-            inputs["parameters"] = orm.Dict(patient_settings(inputs["parameters"].get_dict()))
+        unconverged = list(classes).count("scf_unconverged")
+        if unconverged:
+            content = inputs["parameters"].get_dict()
+            inputs["parameters"] = orm.Dict(retry_settings(content)[unconverged - 1])
         return Cp2kLabelCalculation, inputs
+
+    def max_retries(self, kind: str) -> int:
+        if kind == "scf_unconverged":
+            return len(retry_settings(self.inputs.cp2k.parameters.get_dict()))
+        return super().max_retries(kind)
 
 
 def load_inputs(
@@ -131,17 +142,6 @@ def fill_job(
         potential=names["potential"],
         dispersion=names["dispersion"] if corrected else None,
     )
-
-
-def patient_settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with more iterations and a safer minimiser, of the same physics."""
-    scf = dict(content.get("scf", {}))
-    scf["max_scf"] = 4 * scf.get("max_scf", 30)
-    if scf.get("method", "ot") == "ot":
-        scf["minimizer"] = "cg"
-    else:
-        scf["mixing_alpha"] = 0.5 * scf.get("mixing_alpha", 0.4)
-    return {**content, "scf": scf}
 
 
 def _validate_inputs(value: Mapping[str, Any], port: Any) -> str | None:

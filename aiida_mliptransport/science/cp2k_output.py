@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..science.frames import FloatArray, StrArray
-from ..science.units import EV_ANGSTROM3_TO_GPA, HARTREE_EV
+from .frames import FloatArray, StrArray
+from .units import EV_ANGSTROM3_TO_GPA, HARTREE_EV
 
 #: Largest difference (hartree) of one energy in two files; the shorter one has ten decimals.
 ENERGY_TOLERANCE = 1e-8
@@ -19,6 +19,11 @@ _ENERGY = re.compile(rf"^ ENERGY\| Total FORCE_EVAL .*?:?\s{_NUMBER}\s*$")
 _STEP = re.compile(r"^ MD\| Step number\s+(\d+)\s*$")
 _STRESS_HEAD = re.compile(r"^ STRESS\| Analytical stress tensor \[(\w+)\]")
 _STRESS_ROW = re.compile(rf"^ STRESS\|\s+[xyz]\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}\s*$")
+_OPTIMIZATION_STEP = re.compile(r"^ OPTIMIZATION STEP:\s+(\d+)\s*$")
+_SPIN_DENSITY = re.compile(rf"^\s+Integrated absolute spin density\s*:\s+{_NUMBER}\s*$")
+_SPIN_SQUARED = re.compile(
+    rf"^\s+Ideal and single determinant S\*\*2\s*:\s+{_NUMBER}\s+{_NUMBER}\s*$"
+)
 _VERSION = re.compile(r"^ CP2K\| version string:\s+(.*\S)\s*$")
 _COMMENT = re.compile(r"i\s*=\s*(\d+)(?:.*?time\s*=\s*([-+.\dEe]+))?(?:.*?E\s*=\s*([-+.\dEe]+))?")
 
@@ -35,23 +40,38 @@ _VERDICTS = (
 
 @dataclass
 class Evaluation:
-    """One energy evaluation in the main output; ``step`` is known once the program names it."""
+    """One energy evaluation in the main output; ``step`` is known once the program names it.
+
+    ``spin_density`` is the integral of its absolute value (unpaired electrons), ``spin_squared``
+    the expectation value of S² of the determinant; both where each spin has its own orbitals.
+    """
 
     energy: float | None = None
     converged: bool | None = None
     stress: FloatArray | None = None
     step: int | None = None
+    spin_density: float | None = None
+    spin_squared: float | None = None
 
 
 @dataclass(frozen=True)
 class MainOutput:
-    """The main output: evaluations in order, version, and how it ended."""
+    """The main output: evaluations in order, version, and how it ended.
+
+    ``relaxed``: an optimization met its limits.
+    """
 
     evaluations: list[Evaluation]
     version: str | None
     finished: bool
     out_of_time: bool
     abort_message: str | None
+    relaxed: bool = False
+
+    @property
+    def last_step(self) -> int:
+        """The last step of MD or an optimization that it names; 0 where it names none."""
+        return max((e.step for e in self.evaluations if e.step is not None), default=0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,8 @@ def read_main_output(text: str) -> MainOutput:
 
     Energies in eV. Stress in eV/Å³ with ASE's sign: CP2K prints the pressure tensor, and what it
     prints for FORCE_EVAL has no kinetic part, unlike the file of MOTION. An evaluation belongs to
-    the step that the program names next; the first one of a run is named nowhere.
+    the step of MD that the program names next, or of an optimization that it named before; the
+    first one of a run is named nowhere.
     """
     evaluations: list[Evaluation] = []
     current = Evaluation()
@@ -97,6 +118,12 @@ def read_main_output(text: str) -> MainOutput:
             rows, scale = [], _pressure_scale(match.group(1))
         elif (match := _STEP.match(line)) and evaluations:
             evaluations[-1].step = int(match.group(1))
+        elif match := _OPTIMIZATION_STEP.match(line):
+            current.step = int(match.group(1))
+        elif match := _SPIN_DENSITY.match(line):
+            current.spin_density = _float(match.group(1))
+        elif match := _SPIN_SQUARED.match(line):
+            current.spin_squared = _float(match.group(2))
         elif match := _VERSION.match(line):
             version = match.group(1)
     if current.converged is not None:
@@ -107,6 +134,7 @@ def read_main_output(text: str) -> MainOutput:
         finished="PROGRAM STOPPED IN" in text or "PROGRAM ENDED AT" in text,
         out_of_time="exceeded requested execution time" in text,
         abort_message=_abort_message(text),
+        relaxed="OPTIMIZATION COMPLETED" in text,
     )
 
 

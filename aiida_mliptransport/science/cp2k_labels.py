@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..science.frames import FloatArray
-from ..science.units import HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
 from .cp2k_output import ENERGY_TOLERANCE, Evaluation, MainOutput, XyzFrames
+from .frames import FloatArray
+from .units import HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
 
 
 @dataclass
@@ -19,11 +19,22 @@ class LabelTable:
     steps: list[int] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
     forces: list[FloatArray] = field(default_factory=list)
-    stresses: list[FloatArray] = field(default_factory=list)
+    stresses: list[FloatArray | None] = field(default_factory=list)
     positions: list[FloatArray] = field(default_factory=list)
     cells: list[FloatArray] = field(default_factory=list)
+    #: Integral of the absolute spin density, and S² of the determinant; None without spin.
+    spins: list[tuple[float | None, float | None]] = field(default_factory=list)
     #: Step to class and message.
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def without(self, steps: Mapping[int, tuple[str, str]]) -> LabelTable:
+        """Return the table with ``steps`` (to class and message) moved to its failures."""
+        rows = [row for row, step in enumerate(self.steps) if step not in steps]
+        lists = ("steps", "energies", "forces", "stresses", "positions", "cells", "spins")
+        return LabelTable(
+            **{name: [getattr(self, name)[row] for row in rows] for name in lists},
+            failures={**self.failures, **steps},
+        )
 
 
 def evaluations_by_step(output: MainOutput, first_step: int) -> dict[int, Evaluation]:
@@ -51,11 +62,12 @@ def label_table(
     forces: XyzFrames,
     cells: dict[int, list[float]],
     first_step: int,
+    stress: bool = True,
 ) -> LabelTable:
     """Return the labels of ``steps`` (MD steps or numbers of given frames).
 
     A step is a label only if its wave function converged and all files have it whole and agree on
-    its energy.
+    its energy. Without ``stress`` it needs none, and one that is printed is left out.
     """
     table = LabelTable()
     evaluations = evaluations_by_step(output, first_step)
@@ -63,7 +75,7 @@ def label_table(
              (("positions", positions), ("forces", forces))}  # fmt: skip
     for step in steps:
         evaluation = evaluations.get(step)
-        problem = _evaluation_problem(evaluation, output)
+        problem = _evaluation_problem(evaluation, output, stress)
         if problem is None:
             missing = [name for name, known in where.items() if step not in known]
             missing += ["cell"] if step not in cells else []
@@ -82,21 +94,23 @@ def label_table(
                 f"output and {other:.10f} in the trajectory: the files are of different runs",
             )
             continue
-        values = np.concatenate([[evaluation.energy], force.ravel(), evaluation.stress.ravel()])  # type: ignore[union-attr]
-        if not np.isfinite(values).all():
+        tensor = evaluation.stress if stress else None
+        values = [np.array(evaluation.energy), force, *([] if tensor is None else [tensor])]
+        if not all(np.isfinite(value).all() for value in values):
             table.failures[step] = "not_finite", f"a label of step {step} is not finite"
             continue
         table.steps.append(step)
         table.energies.append(evaluation.energy)
         table.forces.append(force)
-        table.stresses.append(evaluation.stress)  # type: ignore[arg-type]
+        table.stresses.append(tensor)
         table.positions.append(positions.values[position])
         table.cells.append(np.array(cells[step][1:10]).reshape(3, 3))
+        table.spins.append((evaluation.spin_density, evaluation.spin_squared))
     return table
 
 
 def _evaluation_problem(
-    evaluation: Evaluation | None, output: MainOutput
+    evaluation: Evaluation | None, output: MainOutput, stress: bool
 ) -> tuple[str, str] | None:
     """Return class and message of why an evaluation gives no label."""
     if evaluation is None:
@@ -106,8 +120,9 @@ def _evaluation_problem(
     parts = {
         "verdict on the SCF": evaluation.converged,
         "energy": evaluation.energy,
-        "stress": evaluation.stress,
     }
+    if stress:
+        parts["stress"] = evaluation.stress
     missing = [name for name, value in parts.items() if value is None]
     if not missing:
         return None
