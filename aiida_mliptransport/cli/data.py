@@ -131,9 +131,10 @@ def export_frames(node: str, output: str, force: bool, fmt: str, type_map: str |
 @click.argument("path", type=click.Path(exists=True))
 @click.option(
     "-F", "--format", "fmt",
-    help="extxyz, deepmd, a format of dpdata (vasp/outcar, qe/cp/traj, …) or ase/ and one of ASE "
-    "(ase/espresso-out). Without it: by the name (OUTCAR, vasprun.xml, a folder is DeePMD npy), "
-    "else extended XYZ.",
+    help="extxyz, deepmd, cp2k (folder of a run, or main output of a single point), a format of "
+    "dpdata (vasp/outcar, qe/cp/traj, …) or ase/ and one of ASE (ase/espresso-out). Without it: by "
+    "name (OUTCAR, vasprun.xml, cp2k.out; a folder with *-pos-1.xyz is a CP2K run, another is "
+    "DeePMD npy), else extended XYZ.",
 )  # fmt: skip
 @click.option(
     "--level-of-theory", "level", multiple=True, metavar="KEY=VALUE",

@@ -117,7 +117,7 @@ def _evaluation_problem(
         return _ending(output)
     if evaluation.converged is False:
         return "scf_unconverged", "the SCF did not converge; raise scf.max_scf or outer_max_scf"
-    parts = {
+    parts: dict[str, object] = {
         "verdict on the SCF": evaluation.converged,
         "energy": evaluation.energy,
     }

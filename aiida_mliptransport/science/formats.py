@@ -1,4 +1,4 @@
-"""Reading and writing frames: extended XYZ, DeePMD npy, and through dpdata whatever it reads."""
+"""Reading and writing frames: extended XYZ, DeePMD npy, CP2K, and whatever dpdata reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ase.data import atomic_numbers
 from ase.io import read, write
 from ase.io.formats import UnknownFileTypeError
 
+from .cp2k_files import is_cp2k_folder, read_cp2k
 from .frames import Frames, FramesError, System
 from .label_checks import Dropped
 
@@ -186,12 +187,12 @@ def read_dpdata(path: str | Path, fmt: str, dropped: list[Dropped] | None = None
 
 
 def format_of(path: str | Path) -> str:
-    """Return the format of a file by its name: DeePMD npy for a folder, else extended XYZ."""
+    """Return the format by name: DeePMD npy or a CP2K run for a folder, else extended XYZ."""
     source = Path(path)
     if source.is_dir():
-        return "deepmd"
+        return "cp2k" if is_cp2k_folder(source) else "deepmd"
     name = source.name.lower()
-    known = {"outcar": "vasp/outcar", "vasprun": "vasp/xml"}
+    known = {"outcar": "vasp/outcar", "vasprun": "vasp/xml", "cp2k.out": "cp2k"}
     return next((fmt for start, fmt in known.items() if name.startswith(start)), "extxyz")
 
 
@@ -203,14 +204,18 @@ def read_frames(
     Parameters
     ----------
     fmt
-        ``extxyz``, ``deepmd``, a format of dpdata (``vasp/outcar``, ``qe/cp/traj``, …) or
-        ``ase/`` with a format of ASE (``ase/espresso-out``); by the name of the file without it.
+        ``extxyz``, ``deepmd``, ``cp2k`` (see :func:`~.cp2k_files.read_cp2k`), a format of dpdata
+        (``vasp/outcar``, ``qe/cp/traj``, …) or ``ase/`` with a format of ASE
+        (``ase/espresso-out``); by the name of the file without it.
     dropped
-        Takes the frames whose values are not finite; without it they are an error.
+        Takes the frames whose values are not finite, and those of CP2K whose SCF did not converge;
+        without it they are an error.
     """
     fmt = fmt or format_of(path)
     if fmt == "deepmd":
         return read_deepmd(path)
+    if fmt == "cp2k":
+        return read_cp2k(path, dropped)
     if fmt == "extxyz":
         return read_extxyz(path, dropped)
     if fmt.startswith("ase/"):
