@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
-from aiida.engine import run_get_node
+from aiida.engine import CalcJob, ProcessState, run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
@@ -207,3 +209,81 @@ def test_labels_of_another_level_of_theory_are_not_reused(label):
     results, node = label(images, LJ_SPEC, reuse_labels=orm.Bool(True))
     assert len(called(node)) == 1
     assert results["failures"]["n_known"] == 0
+
+
+@pytest.fixture
+def process_of(make_code):
+    """Return a factory of a labelling process that was set up but runs nothing."""
+
+    def factory(images, batch_size):
+        builder = AseLabelWorkChain.get_builder_from_protocol(
+            make_code("python"), frames=FrameSetData(Frames.from_atoms(images)), calculator=EMT_SPEC
+        )
+        builder.reuse_labels = orm.Bool(False)
+        builder.batch_size = orm.Int(batch_size)
+        builder.max_concurrent = orm.Int(1)
+        process = instantiate_process(get_manager().get_runner(), builder)
+        process.setup()
+        return process
+
+    return factory
+
+
+def end_first_job(process, computer, status):
+    """End the first pending job with an exit status that the scheduler gave, without output."""
+    label = process.ctx.pending.pop(0)
+    node = orm.CalcJobNode(computer=computer)
+    node.base.links.add_incoming(process.node, link_type=LinkType.CALL_CALC, link_label=label)
+    node.store()
+    node.set_exit_status(status)
+    node.set_process_state(ProcessState.FINISHED)
+    node.seal()
+    process.ctx[label] = node
+    process.job_ended(label)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ERROR_SCHEDULER_OUT_OF_MEMORY", "out_of_memory"),
+        ("ERROR_SCHEDULER_NODE_FAILURE", "node_failure"),
+        ("ERROR_SCHEDULER_OUT_OF_WALLTIME", "walltime"),
+    ],
+)
+def test_a_job_that_the_machine_ended_is_tried_once_more_in_smaller_batches(
+    process_of, computer, code, kind
+):
+    process = process_of([copper(seed) for seed in range(41, 45)], batch_size=4)
+    status = CalcJob.exit_codes[code].status
+    end_first_job(process, computer, status)
+    batches = [process.ctx.batches[label] for label in process.ctx.pending]
+    assert [len(batch["indices"]) for batch in batches] == [1, 1, 1, 1]
+    assert {tuple(batch["classes"]) for batch in batches} == {(kind,)}
+    while process.ctx.pending:
+        end_first_job(process, computer, status)
+    assert [f["class"] for f in process.ctx.quarantined] == [kind] * 4
+    process.results()
+    failures = process.outputs["failures"]["failures"]
+    assert [(f["index"], f["class"]) for f in failures] == [(i, kind) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("code", "retries"),
+    [("ERROR_SCHEDULER_OUT_OF_MEMORY", 0), ("ERROR_SCHEDULER_NODE_FAILURE", 1)],
+)
+def test_a_lone_frame_is_tried_again_only_where_the_job_did_not_lack_room(
+    process_of, computer, code, retries
+):
+    process = process_of([copper(51)], batch_size=8)
+    end_first_job(process, computer, CalcJob.exit_codes[code].status)
+    assert len(process.ctx.pending) == retries
+    assert len(process.ctx.quarantined) == 1 - retries
+
+
+def test_another_class_of_failure_in_a_retry_has_a_retry_of_its_own(process_of, computer):
+    process = process_of([copper(61), copper(62)], batch_size=2)
+    end_first_job(process, computer, CalcJob.exit_codes.ERROR_SCHEDULER_OUT_OF_MEMORY.status)
+    first, _ = process.ctx.pending
+    end_first_job(process, computer, CalcJob.exit_codes.ERROR_SCHEDULER_NODE_FAILURE.status)
+    assert process.ctx.batches[f"{first}_retry_000"]["classes"] == ["out_of_memory", "node_failure"]
+    assert process.ctx.quarantined == []
