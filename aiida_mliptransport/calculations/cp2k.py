@@ -134,7 +134,8 @@ class Cp2kLabelCalculation(Cp2kCalculation):
             valid_type=orm.SinglefileData,
             required=False,
             help="State at the end of an earlier run of the same structure and kind: this one goes "
-            "on from it, with its step numbers. MD has md.steps more, with its velocities.",
+            "on from it, with its step numbers. MD has md.steps more, with its velocities; "
+            "relax.steps count from the beginning.",
         )
         spec.inputs.validator = cls.validate_inputs
         options = spec.inputs["metadata"]["options"]
