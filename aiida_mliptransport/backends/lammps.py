@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ..science.units import BOLTZMANN_EV_K, ELEMENTARY_CHARGE_C
+from ..science.units import BOLTZMANN_EV_K
 from .base import Backend, LammpsPair, PotentialError, PotentialSpec
+from .tosi_fumi import tosi_fumi_parameters
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -209,46 +210,42 @@ def _typed_pairs(pairs: Mapping[str, Any], elements: Sequence[str]) -> list[tupl
     ]
 
 
-#: 10⁻¹⁹ J in eV; also 10⁻⁶⁰ erg·cm⁶ in eV·Å⁶ and 10⁻⁷⁶ erg·cm⁸ in eV·Å⁸.
-_E19_JOULE_EV = 1e-19 / ELEMENTARY_CHARGE_C
+def tosi_fumi(
+    salt: str, cutoff_A: float = 8.0, kspace: str = "pppm", kspace_accuracy: float = 1e-5
+) -> dict[str, Any]:
+    """Return the Tosi–Fumi rigid-ion potential of an alkali halide: arguments of ``PotentialData``.
+
+    Sources are those of :func:`~.tosi_fumi.tosi_fumi_parameters`.
+
+    Parameters
+    ----------
+    salt
+        Formula, as ``LiCl``; one of ``TOSI_FUMI_SALTS``.
+    cutoff_A
+        Of the pairs, Å.
+    kspace, kspace_accuracy
+        Solver of the Ewald sum, ``ewald`` or ``pppm``, and its relative error of forces.
+
+    Raises
+    ------
+    PotentialError
+        If there are no parameters for ``salt``, or a value is out of range.
+    """
+    return potential_arguments(
+        {
+            **tosi_fumi_parameters(salt),
+            "cutoff_A": cutoff_A,
+            "kspace": kspace,
+            "kspace_accuracy": kspace_accuracy,
+        }
+    )
 
 
 def tosi_fumi_licl(
     cutoff_A: float = 8.0, kspace: str = "pppm", kspace_accuracy: float = 1e-5
 ) -> dict[str, Any]:
-    """Return the Tosi–Fumi rigid-ion potential of LiCl as arguments of ``PotentialData``.
-
-    Repulsion: F. G. Fumi and M. P. Tosi, J. Phys. Chem. Solids 25, 31 (1964): ρ = 0.342 Å, ionic
-    radii 0.816 and 1.585 Å, b = 0.338·10⁻¹⁹ J, Pauling factors 1 + z_i/n_i + z_j/n_j with n = 2
-    for Li⁺ and 8 for Cl⁻. Dispersion: J. E. Mayer, J. Chem. Phys. 1, 270 (1933), as tabulated by
-    M. J. L. Sangster and M. Dixon, Adv. Phys. 25, 247 (1976).
-    """
-    b, rho, radius_li, radius_cl = 0.338 * _E19_JOULE_EV, 0.342, 0.816, 1.585
-
-    def pair(pauling: float, sigma: float, c: float, d: float) -> dict[str, float]:
-        return {
-            "A_eV": b * pauling,
-            "rho_A": rho,
-            "sigma_A": sigma,
-            "C_eV_A6": c * _E19_JOULE_EV,
-            "D_eV_A8": d * _E19_JOULE_EV,
-        }
-
-    return potential_arguments(
-        {
-            "form": "born_mayer_huggins",
-            "charges": {"Li": 1.0, "Cl": -1.0},
-            "pairs": {
-                "Li-Li": pair(2.0, 2 * radius_li, 0.073, 0.03),
-                "Li-Cl": pair(1.375, radius_li + radius_cl, 2.0, 2.4),
-                "Cl-Cl": pair(0.75, 2 * radius_cl, 111.0, 223.0),
-            },
-            "cutoff_A": cutoff_A,
-            "kspace": kspace,
-            "kspace_accuracy": kspace_accuracy,
-            "source": "Fumi and Tosi 1964; Sangster and Dixon 1976",
-        }
-    )
+    """Return :func:`tosi_fumi` of LiCl."""
+    return tosi_fumi("LiCl", cutoff_A, kspace, kspace_accuracy)
 
 
 def lennard_jones_argon(cutoff_A: float = 8.5) -> dict[str, Any]:

@@ -333,7 +333,7 @@ def _calculator_problem(value: Mapping[str, Any], frames: Frames) -> str | None:
         message = calculator_message(content, frames.elements)
         if message is not None:
             return message
-        complete_level_of_theory(describe(content), frames)
+        complete_level_of_theory(describe(complete_calculator(content)), frames)
     except (PotentialError, ValueError) as error:
         return str(error)
     for system in frames.systems:

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from ..backends import PotentialSpec
+from ..backends.lammps import LammpsBackend, tosi_fumi
+from ..backends.tosi_fumi import TOSI_FUMI_SALTS
 from .parameters import validation_message
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -47,7 +50,22 @@ class LennardJones(_Settings):
     cutoff_A: Positive | None = None
 
 
-CALCULATORS: dict[str, type[BaseModel]] = {"tblite": Tblite, "emt": Emt, "lj": LennardJones}
+class MoltenSalt(_Settings):
+    """Rigid ions after Tosi and Fumi with an Ewald sum by LAMMPS: a fast teacher."""
+
+    name: Literal["molten_salt"]
+    salt: Literal[TOSI_FUMI_SALTS]
+    cutoff_A: Positive = 8.0
+    # Relative to the force of two unit charges 1 Å apart; 1e-6 is 1.4e-5 eV/Å.
+    ewald_accuracy: Annotated[FiniteFloat, Field(gt=0, lt=0.1)] = 1e-6
+
+
+CALCULATORS: dict[str, type[BaseModel]] = {
+    "tblite": Tblite,
+    "emt": Emt,
+    "lj": LennardJones,
+    "molten_salt": MoltenSalt,
+}
 
 #: Elements that EMT has parameters for.
 EMT_ELEMENTS = frozenset(("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"))
@@ -101,6 +119,9 @@ def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str |
         return f"calculator: {message}"
     if name == "emt":
         missing = [symbol for symbol in elements if symbol not in EMT_ELEMENTS]
+    elif name == "molten_salt":
+        known = tosi_fumi(content["salt"])["type_map"]
+        missing = [symbol for symbol in elements if symbol not in known]
     elif name == "tblite":
         missing = [symbol for symbol in elements if atomic_numbers[symbol] > XTB_LAST_ELEMENT]
     else:
@@ -111,6 +132,26 @@ def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str |
 
 
 def complete_calculator(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a calculator's description with every default written out."""
-    model = CALCULATORS[content["name"]]
-    return model.model_validate(content).model_dump(exclude_none=True)
+    """Return a calculator's description with every default written out, as the runner takes it.
+
+    ``molten_salt`` becomes the LAMMPS potential that it stands for, which is also its level of
+    theory.
+    """
+    settings = CALCULATORS[content["name"]].model_validate(content)
+    if isinstance(settings, MoltenSalt):
+        return _rigid_ions(settings)
+    return settings.model_dump(exclude_none=True)
+
+
+def _rigid_ions(settings: MoltenSalt) -> dict[str, Any]:
+    arguments = tosi_fumi(settings.salt, settings.cutoff_A, "ewald", settings.ewald_accuracy)
+    spec = LammpsBackend().calculator_spec(
+        PotentialSpec(
+            backend=arguments["backend"],
+            type_map=tuple(arguments["type_map"]),
+            cutoff=arguments["cutoff"],
+            parameters=arguments["parameters"],
+        )
+    )
+    # From tables, which LAMMPS would take, energies are not quite those of the forces.
+    return {**spec, "lines": [*spec["lines"], "pair_modify table 0"]}

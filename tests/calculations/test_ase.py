@@ -16,11 +16,9 @@ from aiida import orm
 from ase import units
 from ase.build import bulk
 
-from aiida_mliptransport.backends.lammps import LammpsBackend, tosi_fumi_licl
 from aiida_mliptransport.calculations import runners
 from aiida_mliptransport.calculations.runners import calculators
 from aiida_mliptransport.data.frames import FrameSetData
-from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.science.frames import Frames
 
 pytestmark = pytest.mark.medium
@@ -31,13 +29,6 @@ EMT = {"name": "emt"}
 LJ = {"name": "lj", "epsilon_eV": 0.01, "sigma_A": 2.3}
 TBLITE = {"name": "tblite", "method": "GFN1-xTB"}
 HOT_TBLITE = {**TBLITE, "electronic_temperature_K": 10000.0}
-
-
-def tosi_fumi():
-    """Return the calculator of LiCl; energies of interpolation tables are not differentiable."""
-    potential = PotentialData(**tosi_fumi_licl(cutoff_A=6.0, kspace="ewald", kspace_accuracy=1e-8))
-    spec = LammpsBackend().calculator_spec(potential.spec())
-    return {**spec, "lines": [*spec["lines"], "pair_modify table 0 shift yes"]}
 
 
 def copper(seed=0, repeat=(2, 2, 1)):
@@ -60,53 +51,6 @@ def label(spec, atoms):
     image = atoms.copy()
     image.calc = calculators.make_calculator(spec)
     return calculators.evaluate(image)
-
-
-CASES = [
-    pytest.param(EMT, copper, id="emt"),
-    pytest.param(LJ, copper, id="lj"),
-    pytest.param(tosi_fumi, lambda: licl(repeat=(2, 2, 2)), id="lammps", marks=pytest.mark.lammps),
-    pytest.param(TBLITE, licl, id="tblite", marks=pytest.mark.tblite),
-    pytest.param(HOT_TBLITE, licl, id="hot-tblite", marks=pytest.mark.tblite),
-]
-
-
-def check_gradient(spec, atoms, forces):
-    rng = np.random.default_rng(5)
-    direction = rng.normal(size=atoms.positions.shape)
-    direction /= np.linalg.norm(direction)
-    h = 1e-4
-    energies = []
-    for sign in (1, -1):
-        moved = atoms.copy()
-        moved.positions += sign * h * direction
-        energies.append(label(spec, moved)[0])
-    numerical = -(energies[0] - energies[1]) / (2 * h)
-    assert numerical == pytest.approx((forces * direction).sum(), rel=1e-4, abs=2e-5)
-
-
-def check_strain_derivative(spec, atoms, stress):
-    rng = np.random.default_rng(6)
-    strain = rng.normal(size=(3, 3))
-    strain = (strain + strain.T) / np.linalg.norm(strain + strain.T)
-    h = 1e-4
-    energies = []
-    for sign in (1, -1):
-        strained = atoms.copy()
-        cell = atoms.cell.array @ (np.eye(3) + sign * h * strain)
-        strained.set_cell(cell, scale_atoms=True)
-        energies.append(label(spec, strained)[0])
-    numerical = (energies[0] - energies[1]) / (2 * h * atoms.get_volume())
-    assert numerical == pytest.approx((stress * strain).sum(), rel=5e-4, abs=5e-6)
-
-
-@pytest.mark.parametrize(("spec", "build"), CASES)
-def test_forces_are_the_gradient_and_stress_the_strain_derivative(spec, build):
-    spec = spec() if callable(spec) else spec
-    atoms = build()
-    _, forces, stress = label(spec, atoms)
-    check_gradient(spec, atoms, forces)
-    check_strain_derivative(spec, atoms, stress)
 
 
 def write_job(folder, task, atoms, calculator, parameters=None, positions=None):
@@ -161,35 +105,6 @@ def md_parameters(**changes):
 
 def rows(folder, name, prefix="out_000"):
     return np.load(folder / f"{prefix}_{name}.npy")
-
-
-@pytest.mark.parametrize(
-    ("spec", "build"),
-    [
-        pytest.param(EMT, copper, id="emt"),
-        pytest.param(
-            tosi_fumi, lambda: licl(repeat=(2, 2, 2)), id="lammps", marks=pytest.mark.lammps
-        ),
-        pytest.param(TBLITE, licl, id="tblite", marks=pytest.mark.tblite),
-    ],
-)
-def test_md_frames_have_the_labels_of_single_points_and_their_derivatives(tmp_path, spec, build):
-    spec = spec() if callable(spec) else spec
-    atoms = build()
-    run = write_job(tmp_path / "md", "md", atoms, spec, md_parameters(steps=10))
-    run_job(run)
-    positions = rows(run, "positions")
-    assert len(positions) == 3
-    again = write_job(tmp_path / "label", "label", atoms, spec, positions=positions)
-    run_job(again)
-    assert rows(again, "energies") == pytest.approx(rows(run, "energies"), abs=1e-6)
-    np.testing.assert_allclose(rows(again, "forces"), rows(run, "forces"), atol=2e-5)
-    # Equal stresses (the kinetic part, 2e-3 eV/Å³, is not in the one that comes out of MD).
-    np.testing.assert_allclose(rows(again, "stresses"), rows(run, "stresses"), atol=1e-6)
-    last = atoms.copy()
-    last.positions[:] = positions[-1]
-    check_gradient(spec, last, rows(run, "forces")[-1])
-    check_strain_derivative(spec, last, rows(run, "stresses")[-1])
 
 
 @pytest.mark.parametrize("thermostat", ["bussi", "langevin"])

