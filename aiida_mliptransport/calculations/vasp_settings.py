@@ -57,6 +57,9 @@ class VaspSettings(_Typed):
         ``gamma`` or a Γ-centred mesh.
     smearing_width_eV
         SIGMA, eV. The energy is the free energy, which the forces belong to.
+    charge
+        Of the cell, elementary charges; the electrons are those of the POTCARs less the charge.
+        VASP adds a uniform background, and no correction for the images.
     potentials
         Element to name of its POTCAR in the family.
     magnetic_moments
@@ -75,7 +78,7 @@ class VaspSettings(_Typed):
     spin_polarized: bool = False
     magnetic_moments: dict[str, float] = {}
     hubbard: dict[str, HubbardU] = {}
-    charge: Literal[0] = 0
+    charge: int = 0
     multiplicity: PositiveInt = 1
     potentials: dict[str, PotcarName]
     scf: VaspScfSettings = VaspScfSettings()

@@ -23,8 +23,9 @@ def walltime_guard(seconds: int | None) -> str:
         "  export MLIPTRANSPORT_GUARDED=1\n"
         "  status=0\n"
         f'  timeout --kill-after={KILL_AFTER} {int(seconds)} bash "$0" || status=$?\n'
-        f'  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then echo {int(seconds)} > '
-        f"{WALLTIME_FILE}; fi\n"
+        # A program that was killed, for memory or by hand, ends with 137 before its time.
+        f'  if [ "$SECONDS" -ge {int(seconds)} ]; then case "$status" in 124|137) '
+        f"echo {int(seconds)} > {WALLTIME_FILE};; esac; fi\n"
         '  exit "$status"\n'
         "fi\n"
     )

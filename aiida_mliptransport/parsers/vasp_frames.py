@@ -125,3 +125,56 @@ def unwrapped(steps: VaspSteps) -> FloatArray:
     cartesian = np.einsum("nai,nij->naj", moves, steps.cells[1:])
     result[1:] = result[0] + np.cumsum(cartesian, axis=0)
     return result
+
+
+def nearest_images(positions: FloatArray, near: FloatArray, cell: FloatArray) -> FloatArray:
+    """Return the lattice vectors (N, 3), Å, that bring positions nearest to those in ``near``."""
+    shift = np.round((near - positions) @ np.linalg.inv(cell))
+    result: FloatArray = shift @ cell
+    return result
+
+
+def continues(contcar: str, steps: VaspSteps, order: IntArray, kick: FloatArray) -> bool:
+    """Whether a CONTCAR is whole, has velocities, and is that of the step after the last one.
+
+    A run that was killed may have left one that is empty, cut off, or of another step: VASP writes
+    its files one after the other. The next positions follow from the last two and the forces
+    (Verlet), but for a thermostat.
+
+    Parameters
+    ----------
+    contcar : str
+        Content of the file.
+    steps : VaspSteps
+        Of the run.
+    order : (N,) int
+        Number of each given atom among those that VASP was given.
+    kick : (N, 3) float
+        Acceleration at the last step times the square of the time step, Å.
+    """
+    following, velocities = _contcar_blocks(contcar, len(order))
+    if steps.n_steps < 2 or following is None or velocities is None or not velocities.any():
+        return False
+    following = following[np.argsort(order)]
+    path = np.stack([*steps.positions[-2:], following])
+    moves = np.diff(path, axis=0)
+    moves = (moves - np.round(moves)) @ steps.cells[-1]
+    error = np.abs(moves[1] - moves[0] - kick).max()
+    return bool(error < 0.3 * np.abs(moves[0]).max())
+
+
+def _contcar_blocks(contcar: str, n_atoms: int) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return direct positions and velocities of a CONTCAR, None for a block that is not whole.
+
+    Eight lines of a head, a line an atom, a line between them, a line an atom.
+    """
+    lines = contcar.splitlines(keepends=True)
+    blocks: list[FloatArray | None] = []
+    for first in (8, 9 + n_atoms):
+        rows = [line for line in lines[first : first + n_atoms] if line.endswith("\n")]
+        try:
+            block = np.array([[float(word) for word in row.split()] for row in rows])
+        except ValueError:
+            block = np.empty(0)
+        blocks.append(block if block.shape == (n_atoms, 3) else None)
+    return blocks[0], blocks[1]

@@ -12,7 +12,10 @@ from aiida_vasp.data.potcar import PotcarData
 from aiida_vasp.workchains.v2.vasp import VaspWorkChain
 
 from ..calculations.parameters import validation_message
+from ..calculations.vasp_md import VaspMDCalculation
+from ..calculations.vasp_potcars import Potcar, electrons, potcar_functional, read_potcar
 from ..calculations.vasp_settings import VaspMDParameters, VaspSettings, level_of_theory
+from ..science.frames import Frames
 from .label.failures import failure_class
 from .submission import failure_reason
 
@@ -28,6 +31,7 @@ _SET_BY_US = (
 #: Tags that fix the physics: a handler that changed one made labels of another level of theory.
 _PHYSICS = (
     "gga", "encut", "prec", "lreal", "ismear", "sigma", "ispin", "ivdw", "nupdown", "lasph",
+    "nelect",
 )  # fmt: skip
 
 #: What the parser has to put out: energies that belong to the forces, and all ionic steps.
@@ -48,6 +52,12 @@ class VaspInputError(ValueError):
     """VASP cannot be run with these inputs; the message says which and how to mend it."""
 
 
+class VaspMDWorkChain(VaspWorkChain):
+    """aiida-vasp's WorkChain around :class:`VaspMDCalculation`, which can start from a CONTCAR."""
+
+    _process_class = VaspMDCalculation
+
+
 def expose_vasp(spec: Any) -> None:
     """Declare the namespace ``vasp``: aiida-vasp's WorkChain with typed settings."""
     declared = set(VaspWorkChain.spec().inputs)
@@ -63,7 +73,7 @@ def expose_vasp(spec: Any) -> None:
         validator=_validate_parameters,
         help="functional (PBE, PBEsol, PW91), dispersion, cutoff_eV, energy_tolerance_eV, "
         "precision, k_points, smearing, smearing_width_eV, spin_polarized, magnetic_moments, "
-        "hubbard, potentials (element to POTCAR), scf.",
+        "hubbard, charge, multiplicity, potentials (element to POTCAR), scf.",
     )
 
 
@@ -87,7 +97,7 @@ def fill_vasp(
     settings = dict(inputs["settings"])
     given = dict(settings.get("potentials", {}))
     settings["potentials"] = {e: given.get(e, e) for e in sorted({*elements, *given})}
-    potcar_hashes(settings["potentials"], potential_family)
+    find_potcars(settings["potentials"], potential_family)
     namespace.code = code
     namespace.parameters = orm.Dict(settings)
     namespace.potential_family = orm.Str(potential_family)
@@ -95,8 +105,8 @@ def fill_vasp(
     namespace.calc.metadata.options = dict(options)
 
 
-def potcar_hashes(potentials: Mapping[str, str], family: str) -> dict[str, str]:
-    """Return element to sha512 of its POTCAR in the family.
+def find_potcars(potentials: Mapping[str, str], family: str) -> dict[str, Potcar]:
+    """Return element to what its POTCAR in the family says.
 
     Raises
     ------
@@ -110,25 +120,57 @@ def potcar_hashes(potentials: Mapping[str, str], family: str) -> dict[str, str]:
             f"potential_family {family!r} lacks a POTCAR of {dict(potentials)}: {error}; upload "
             "it with `aiida-vasp potcar uploadfamily`, or name others in settings.potentials"
         ) from error
-    return {element: str(node.sha512) for element, node in found.items()}
+    return {element: _read(node) for element, node in found.items()}
+
+
+def _read(node: PotcarData) -> Potcar:
+    return read_potcar(str(node.sha512), node.get_content().decode("utf-8", errors="replace"))
 
 
 def vasp_level(inputs: Mapping[str, Any], elements: Iterable[str]) -> dict[str, Any]:
     """Return the level of theory of the namespace's settings for these elements.
 
+    ``potcar_functional`` is there where the POTCARs are of another functional than the one asked
+    for, as those of PBE that PBEsol is run with.
+
     Raises
     ------
     VaspInputError
         If an element has no POTCAR.
+    PotcarError
+        If the POTCARs are of a functional that is not run with the one asked for.
     """
     settings = VaspSettings.model_validate(inputs["parameters"].get_dict())
+    potcars = _potcars(inputs, settings, elements)
+    level = level_of_theory(settings, {e: potcar.sha512 for e, potcar in potcars.items()})
+    other = potcar_functional(settings, potcars)
+    return level if other is None else {**level, "potcar_functional": other}
+
+
+def _potcars(
+    inputs: Mapping[str, Any], settings: VaspSettings, elements: Iterable[str]
+) -> dict[str, Potcar]:
     missing = sorted(set(elements) - set(settings.potentials))
     if missing:
         raise VaspInputError(
             f"parameters.potentials is {settings.potentials}, expected entries for {missing} too"
         )
     wanted = {element: settings.potentials[element] for element in sorted(set(elements))}
-    return level_of_theory(settings, potcar_hashes(wanted, inputs["potential_family"].value))
+    return find_potcars(wanted, inputs["potential_family"].value)
+
+
+def charge_problem(inputs: Mapping[str, Any], frames: Frames) -> str | None:
+    """Return why frames and settings do not fit in charge or multiplicity, or None."""
+    settings = inputs["parameters"].get_dict()
+    for system in frames.systems:
+        for name, default in (("charge", 0), ("multiplicity", 1)):
+            given, asked = getattr(system, name), settings.get(name, default)
+            if given != asked:
+                return (
+                    f"frames have {name} {given} and parameters.{name} is {asked}, expected the "
+                    "same; change one of them"
+                )
+    return None
 
 
 def vasp_job(
@@ -142,9 +184,12 @@ def vasp_job(
     MD is run once: aiida-vasp's restart begins again with new velocities and all steps.
     """
     symbols = sorted({kind.symbol for kind in structure.kinds})
+    incar = {**settings.incar(), **(md.incar() if md else {})}
+    if settings.charge:
+        potcars = _potcars(inputs, settings, symbols)
+        incar["nelect"] = electrons(settings, potcars, _symbols(structure))
     kpoints = orm.KpointsData()
     kpoints.set_kpoints_mesh(list(settings.mesh()))
-    incar = {**settings.incar(), **(md.incar() if md else {})}
     job = {
         **{key: value for key, value in inputs.items() if key != "parameters"},
         "structure": structure,
@@ -165,6 +210,10 @@ def vasp_job(
     return job
 
 
+def _symbols(structure: orm.StructureData) -> list[str]:
+    return [structure.get_kind(site.kind_name).symbol for site in structure.sites]
+
+
 def patient_settings(settings: VaspSettings) -> VaspSettings:
     """Return settings with more iterations and the most robust minimiser, of the same physics."""
     scf = settings.scf.model_copy(update={"max_scf": 3 * settings.scf.max_scf, "algorithm": "All"})
@@ -173,22 +222,20 @@ def patient_settings(settings: VaspSettings) -> VaspSettings:
 
 def last_calculation(node: orm.ProcessNode) -> orm.CalcJobNode | None:
     """Return the last VASP run of aiida-vasp's WorkChain, well ended or not."""
-    runs = [child for child in node.called if child.process_class is VaspCalculation]
+    runs = [child for child in node.called if issubclass(child.process_class, VaspCalculation)]
     return max(runs, key=lambda child: child.pk, default=None)
 
 
-def changed_physics(run: orm.CalcJobNode, settings: VaspSettings) -> dict[str, tuple[Any, Any]]:
+def changed_physics(node: orm.ProcessNode, run: orm.CalcJobNode) -> dict[str, tuple[Any, Any]]:
     """Return tag to (asked, run) of what a handler of aiida-vasp changed in the physics."""
-    asked = settings.incar()
+    asked = node.inputs.parameters["incar"]
     used = {key.lower(): value for key, value in run.inputs.parameters.get_dict().items()}
     return {
         tag: (asked.get(tag), used.get(tag)) for tag in _PHYSICS if asked.get(tag) != used.get(tag)
     }
 
 
-def readable_run(
-    node: orm.ProcessNode, settings: VaspSettings
-) -> tuple[orm.CalcJobNode | None, tuple[str, str]]:
+def readable_run(node: orm.ProcessNode) -> tuple[orm.CalcJobNode | None, tuple[str, str]]:
     """Return the last run of aiida-vasp's WorkChain if it can be read, and else why it cannot.
 
     The second value is the class of failure and a message; it is empty for a run that can be read.
@@ -197,7 +244,7 @@ def readable_run(
     if run is None or "trajectory" not in run.outputs or "misc" not in run.outputs:
         reason = failure_reason(run) if run is not None else failure_reason(node)
         return None, (vasp_failure_class(run), reason)
-    changed = changed_physics(run, settings)
+    changed = changed_physics(node, run)
     if changed:
         return None, ("crashed", f"aiida-vasp changed (asked, run): {changed}")
     return run, ("", "")

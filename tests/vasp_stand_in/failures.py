@@ -16,6 +16,7 @@ MODES = {
     "slow_scf": "convergence takes =n electronic steps: more NELM mends it",
     "killed": "SIGKILL after =n ionic steps (1)",
     "truncated": "vasprun.xml and OUTCAR are cut after =x of their length (0.6)",
+    "stop": "ends in order after =n ionic steps (1), as if a STOPCAR were there",
     "walltime": "=x seconds of sleep in each ionic step",
     "no_output": "ends without a file",
     "nan": "NaN in energy and forces of ionic step =n (1)",
@@ -80,6 +81,7 @@ def find_failure(folder: Path, system: str, facts: Mapping[str, Any]) -> Failure
     either of them with ``@FACT=value``: then it strikes only if that holds. Facts are all
     parameters of the INCAR, NATOMS, VOLUME (rounded), VELOCITIES and WAVECAR (T or F, whether the
     run starts from them), and ``ONCE=path``, which holds until that file exists, and makes it.
+    Of several, separated by semicolons, the first counts whose condition holds.
 
     Raises
     ------
@@ -93,13 +95,14 @@ def find_failure(folder: Path, system: str, facts: Mapping[str, Any]) -> Failure
         text = match.group(1)
     if not text:
         return Failure()
-    match = _SPECIFICATION.fullmatch(text)
-    if match is None or match.group(1) not in MODES:
-        raise ValueError(f"failure is {text!r}; expected one of {', '.join(MODES)}")
-    mode, value, fact, wanted = match.groups()
-    if fact is not None and not _holds(fact, wanted, facts):
-        return Failure()
-    return Failure(mode, None if value is None else float(value))
+    for part in text.split(";"):
+        match = _SPECIFICATION.fullmatch(part)
+        if match is None or match.group(1) not in MODES:
+            raise ValueError(f"failure is {part!r}; expected one of {', '.join(MODES)}")
+        mode, value, fact, wanted = match.groups()
+        if fact is None or _holds(fact, wanted, facts):
+            return Failure(mode, None if value is None else float(value))
+    return Failure()
 
 
 def _holds(fact: str, wanted: str, facts: Mapping[str, Any]) -> bool:

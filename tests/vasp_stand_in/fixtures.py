@@ -60,6 +60,18 @@ def potcar_family(aiida_profile: Any, tmp_path_factory: pytest.TempPathFactory) 
     return FAMILY
 
 
+@pytest.fixture(scope="session")
+def pw91_family(aiida_profile: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the name of a family of fakes of LiCl that say that they are of PW91."""
+    name = "PW91.stand-in"
+    folder = tmp_path_factory.mktemp("potentials_pw91") / name
+    source = write_family(folder, {"Li_sv": "Li", "Cl": "Cl"}, lexch="91")
+    PotcarData.upload_potcar_family(
+        str(source), name, "fakes of the tests, without VASP data", stop_if_existing=False
+    )
+    return name
+
+
 @pytest.fixture
 def vasp_inputs(
     vasp_code: orm.InstalledCode, potcar_family: str

@@ -17,7 +17,7 @@ _FAKE = """\
    {valence:.6f}
  parameters from PSCTR are:
    VRHFIN ={element}: fake
-   LEXCH  = PE
+   LEXCH  = {lexch}
    EATOM  =     0.0000 eV,    0.0000 Ry
 
    TITEL  = {title}
@@ -54,7 +54,9 @@ class Potential:
     enmax: float
 
 
-def fake_potcar(element: str, symbol: str | None = None, enmax: float = 250.0) -> str:
+def fake_potcar(
+    element: str, symbol: str | None = None, enmax: float = 250.0, lexch: str = "PE"
+) -> str:
     """Return the text of a fake POTCAR.
 
     Parameters
@@ -65,6 +67,8 @@ def fake_potcar(element: str, symbol: str | None = None, enmax: float = 250.0) -
         Name of the potential, such as ``Li_sv``; by default the element.
     enmax : float
         Cutoff in eV that the fake claims.
+    lexch : str
+        Functional that it claims, as in LEXCH.
 
     Raises
     ------
@@ -76,6 +80,7 @@ def fake_potcar(element: str, symbol: str | None = None, enmax: float = 250.0) -
     number = atomic_numbers[element]
     return _FAKE.format(
         title=f"PAW_PBE {symbol or element} fake",
+        lexch=lexch,
         element=element,
         valence=float(VALENCE.get(element, 4)),
         mass=atomic_masses[number],
@@ -84,7 +89,7 @@ def fake_potcar(element: str, symbol: str | None = None, enmax: float = 250.0) -
     )
 
 
-def write_family(folder: Path, symbols: Mapping[str, str]) -> Path:
+def write_family(folder: Path, symbols: Mapping[str, str], lexch: str = "PE") -> Path:
     """Write fakes as ``folder/<symbol>/POTCAR`` and return ``folder``.
 
     Parameters
@@ -93,11 +98,13 @@ def write_family(folder: Path, symbols: Mapping[str, str]) -> Path:
         Made if missing. Its name is the potential set that aiida-vasp notes.
     symbols : mapping
         Element by name of the potential: ``{"Li_sv": "Li", "Cl": "Cl"}``.
+    lexch : str
+        Functional that they claim.
     """
     for symbol, element in symbols.items():
         path = folder / symbol / "POTCAR"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(fake_potcar(element, symbol), encoding="utf-8")
+        path.write_text(fake_potcar(element, symbol, lexch=lexch), encoding="utf-8")
     return folder
 
 

@@ -66,7 +66,7 @@ class Outputs:
                 os.kill(os.getpid(), signal.SIGKILL)
             if failure.mode == "walltime":
                 time.sleep(failure.value or 1.0)
-            if stop_requested(job.folder):
+            if stop_requested(job.folder) or failure.strikes("stop", frame.index):
                 self.outcar.write(("", " soft stop encountered!  aborting job ...", ""))
                 self._print(" soft stop encountered!  aborting job ...")
                 break

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
+from ase import units
+from ase.data import atomic_masses
 
 from ...data.frames import FrameSetData
 from ...data.level_of_theory import complete_level_of_theory
@@ -15,7 +18,9 @@ from ...data.trajectory import MDTrajectoryData
 from ...parsers.vasp_frames import (
     POSITION_TOLERANCE_A,
     VaspSteps,
+    continues,
     distance_from,
+    nearest_images,
     read_steps,
     unwrapped,
     vasp_order,
@@ -102,19 +107,37 @@ def read_vasp_md(
     structure: orm.StructureData,
     md: orm.Dict,
     trajectory: orm.TrajectoryData,
+    retrieved: orm.FolderData,
     version: orm.Str,
     level_of_theory: orm.Dict,
     max_scf: orm.Int,
+    first_step: orm.Int,
+    before: orm.ArrayData | None = None,
 ) -> dict[str, orm.Data]:
     """Return labelled frames, trajectory and failures of an MD run, whole or cut short.
 
-    VASP's ionic steps count from 1; ours from 0, the given positions.
+    VASP's ionic steps count from 1; ours from 0, the given positions, through all segments.
+
+    Parameters
+    ----------
+    structure
+        Start of the run, also of a segment.
+    md
+        Parameters of this segment: ``steps`` are those that were left.
+    trajectory, retrieved
+        aiida-vasp's, of this segment.
+    first_step
+        Number of the first step here.
+    before
+        ``state`` of the segment before.
 
     Returns
     -------
     dict
         ``frames`` (converged ones, every ``trajectory_stride`` steps), ``trajectory`` (the same
-        steps with those that are not converged) and ``failures``.
+        steps with those that are not converged) and ``failures``; of a run that is not whole and
+        can go on, ``restart`` (its CONTCAR) and ``state`` (``positions`` of its last step, Å, and
+        the attribute ``next_step``).
     """
     parameters = VaspMDParameters.model_validate(md.get_dict())
     atoms = structure.get_ase()
@@ -124,32 +147,40 @@ def read_vasp_md(
     }
     start = Frames.from_atoms([atoms]).systems[0]
     steps = read_steps(_arrays(trajectory), vasp_order(start.numbers))
-    kept = list(range(0, steps.n_steps, parameters.trajectory_stride))
-    if not kept:
-        return {"failures": orm.Dict({"failures": []})}
+    outputs: dict[str, orm.Data] = {"failures": orm.Dict({"failures": []})}
+    if steps.n_steps == 0:
+        return outputs
+    first = first_step.value
+    kept = [
+        row for row in range(steps.n_steps) if (first + row) % parameters.trajectory_stride == 0
+    ]
     positions = unwrapped(steps)
-    # VASP wraps what it was given; frames begin where the structure is.
-    positions += start.positions[0] - positions[0]
+    # VASP wraps what it was given; frames begin where the structure is, and go on from there.
+    if before is None:
+        positions += start.positions[0] - positions[0]
+    else:
+        positions += nearest_images(positions[0], before.get_array("positions"), steps.cells[0])
     failures, good = [], []
-    for row, step in enumerate(kept):
-        problem = steps.problem(step, max_scf.value)
+    for number, row in enumerate(kept):
+        problem = steps.problem(row, max_scf.value)
         if problem is None:
-            good.append(step)
+            good.append(row)
             continue
         kind, message = problem
-        failures.append({"index": row, "identity": None, "class": kind, "message": message})
-    outputs: dict[str, orm.Data] = {"failures": orm.Dict({"failures": failures})}
-    finite = [step for step in kept if np.isfinite(steps.forces[step]).all()]
+        failures.append({"index": number, "identity": None, "class": kind, "message": message})
+    outputs["failures"] = orm.Dict({"failures": failures})
+    finite = [row for row in kept if np.isfinite(steps.forces[row]).all()]
     if finite:
+        numbers = np.array(finite) + first
         outputs["trajectory"] = MDTrajectoryData(
             numbers=start.numbers,
             pbc=start.pbc,
-            steps=finite,
-            times_ps=np.array(finite) * parameters.timestep_fs * FS_TO_PS,
+            steps=numbers,
+            times_ps=numbers * parameters.timestep_fs * FS_TO_PS,
             positions=positions[finite],
             cells=steps.cells[finite],
             forces=steps.forces[finite],
-            thermo={"step": finite, "potential_energy_eV": steps.energies[finite]},
+            thermo={"step": numbers, "potential_energy_eV": steps.energies[finite]},
             info={**parameters.model_dump(), "completed": steps.n_steps >= parameters.steps},
         )
     if good:
@@ -161,10 +192,32 @@ def read_vasp_md(
             charge=start.charge,
             multiplicity=start.multiplicity,
             origins=np.array([start.identities()[0]] * len(good)),
-            steps=np.array(good),
+            steps=np.array(good) + first,
         )
         outputs["frames"] = _labelled(moved, steps, good, level_of_theory, version)
+    if steps.n_steps < parameters.steps:
+        restart = _continuation(retrieved, steps, start, parameters.timestep_fs)
+        if restart is not None:
+            state = orm.ArrayData()
+            state.set_array("positions", positions[-1])
+            state.base.attributes.set("next_step", first + steps.n_steps)
+            outputs.update(restart=restart, state=state)
     return outputs
+
+
+def _continuation(
+    retrieved: orm.FolderData, steps: VaspSteps, start: System, timestep_fs: float
+) -> orm.SinglefileData | None:
+    """Return the CONTCAR of a run, None where it is not that of the next step."""
+    try:
+        text = retrieved.base.repository.get_object_content("CONTCAR")
+    except FileNotFoundError:
+        return None
+    masses = atomic_masses[start.numbers][:, None]
+    kick = steps.forces[-1] / masses * (timestep_fs * units.fs) ** 2
+    if not continues(text, steps, vasp_order(start.numbers), kick):
+        return None
+    return orm.SinglefileData(io.BytesIO(text.encode()), "CONTCAR")
 
 
 def _labelled(

@@ -11,13 +11,16 @@ from aiida_vasp.workchains.v2.vasp import VaspWorkChain
 
 from ...calculations.functions.vasp import read_vasp_md, sort_structure
 from ...calculations.parameters import validation_message
+from ...calculations.vasp_md import out_of_time
 from ...calculations.vasp_settings import VaspMDParameters, VaspSettings
 from ..label.failures import failure_record
 from ..label.vasp import load_inputs
 from ..vasp import (
     NAMESPACE,
+    VaspMDWorkChain,
     expose_vasp,
     fill_vasp,
+    last_calculation,
     readable_run,
     vasp_job,
     vasp_level,
@@ -32,8 +35,8 @@ class VaspAimdWorkChain(AimdWorkChain):
     """Run MD by VASP for every structure, temperature and run.
 
     Frames whose SCF took all its iterations are failures, never labels: VASP goes on after them.
-    A run that was cut short keeps what it has; it does not go on, because aiida-vasp's restart
-    would begin with new velocities.
+    A run whose time was up goes on from its CONTCAR, with its velocities; the state of the
+    thermostat begins anew. A run that was cut short otherwise keeps what it has.
     """
 
     @classmethod
@@ -107,34 +110,62 @@ class VaspAimdWorkChain(AimdWorkChain):
         )
         return builder
 
-    def _settings(self) -> VaspSettings:
-        return VaspSettings.model_validate(self.inputs[NAMESPACE].parameters.get_dict())
-
     def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+        run = self.ctx.runs[label]
         structure, parameters = self.start_of(label)
-        sorted_structure = self.run_once(f"{label}_structure", sort_structure, structure=structure)[
-            "result"
-        ]
-        inputs = self.exposed_inputs(VaspWorkChain, namespace=NAMESPACE)
-        md = VaspMDParameters.model_validate(parameters)
-        return VaspWorkChain, vasp_job(inputs, sorted_structure, self._settings(), md)
+        sorted_structure = self.run_once(
+            f"{run['start']}_structure", sort_structure, structure=structure
+        )["result"]
+        settings = VaspSettings.model_validate(self.inputs[NAMESPACE].parameters.get_dict())
+        inputs = vasp_job(
+            self.exposed_inputs(VaspWorkChain, namespace=NAMESPACE),
+            sorted_structure,
+            settings,
+            VaspMDParameters.model_validate(parameters),
+        )
+        if run["after"] is not None:
+            inputs["restart"] = self.run_outputs(run["after"])["restart"]
+        return VaspMDWorkChain, inputs
+
+    def _continue(self, label: str) -> bool:
+        """Queue the rest of a run whose time was up, from the CONTCAR that it left."""
+        run = self.ctx.runs[label]
+        outputs = self.run_outputs(label)
+        job = last_calculation(self.ctx[label])
+        if job is None or "restart" not in outputs or not out_of_time(job):
+            return False
+        done = outputs["state"].base.attributes.get("next_step")
+        segments = self.ctx.final[run["name"]]
+        following = f"{segments[0]}_segment{len(segments):02d}"
+        self.ctx.runs[following] = {**run, "after": label, "first_step": done}
+        segments.append(following)
+        self.ctx.pending.append(following)
+        self.report(f"{label}: out of wall clock time at step {done}, goes on as {following}")
+        return True
 
     def run_outputs(self, label: str) -> Mapping[str, Any]:
         """Return frames, trajectory and failures, read from what VASP left."""
-        run, problem = readable_run(self.ctx[label], self._settings())
-        if run is None:
+        job, problem = readable_run(self.ctx[label])
+        if job is None:
             return {"failures": {"failures": [failure_record(None, None, *problem)]}}
+        run = self.ctx.runs[label]
         structure, parameters = self.start_of(label)
         elements = {kind.symbol for kind in structure.kinds}
+        before = {}
+        if run["after"] is not None:
+            before["before"] = self.run_outputs(run["after"])["state"]
         return self.run_once(
             f"{label}_frames",
             read_vasp_md,
             structure=structure,
             md=orm.Dict(parameters),
-            trajectory=run.outputs.trajectory,
-            version=orm.Str(run.outputs.misc["version"]),
+            trajectory=job.outputs.trajectory,
+            retrieved=job.outputs.retrieved,
+            version=orm.Str(job.outputs.misc["version"]),
             level_of_theory=orm.Dict(vasp_level(self.inputs[NAMESPACE], elements)),
-            max_scf=orm.Int(run.inputs.parameters["nelm"]),
+            max_scf=orm.Int(job.inputs.parameters["nelm"]),
+            first_step=orm.Int(run["first_step"]),
+            **before,
         )
 
 

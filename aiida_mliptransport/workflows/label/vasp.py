@@ -15,6 +15,7 @@ from ...data.frames import FrameSetData
 from ..protocols import load_protocol
 from ..vasp import (
     NAMESPACE,
+    charge_problem,
     expose_vasp,
     fill_vasp,
     patient_settings,
@@ -110,9 +111,8 @@ class VaspLabelWorkChain(LabelWorkChain):
 
     def batch_outputs(self, label: str) -> Mapping[str, Any]:
         """Return the label of the frame, read from its last run, or the failure."""
-        batch = self.ctx.batches[label]
-        index = batch["indices"][0]
-        run, problem = readable_run(self.ctx[label], self._settings(batch))
+        index = self.ctx.batches[label]["indices"][0]
+        run, problem = readable_run(self.ctx[label])
         if run is None:
             identity = self.inputs.frames.frames.identities()[index]
             return {"failures": {"failures": [failure_record(index, identity, *problem)]}}
@@ -152,4 +152,4 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         vasp_level(value[NAMESPACE], value["frames"].elements)
     except ValueError as error:
         return str(error)
-    return None
+    return charge_problem(value[NAMESPACE], value["frames"].frames)
