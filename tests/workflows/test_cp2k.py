@@ -1,4 +1,4 @@
-"""CP2K settings, inputs and data files; and the real program: finite differences, retries, MD."""
+"""CP2K settings, inputs and data files; and the real program: retries, MD."""
 
 from __future__ import annotations
 
@@ -239,64 +239,6 @@ FAST = {
 @pytest.fixture
 def job(cp2k_job):
     return cp2k_job
-
-
-@pytest.mark.slow
-@pytest.mark.cp2k
-def test_forces_and_stress_of_an_md_frame_are_derivatives_of_the_energy(job):
-    settings = {
-        **FAST,
-        "cutoff_Ry": 300,
-        "relative_cutoff_Ry": 30,
-        "eps_default": 1e-11,
-        "dispersion_cutoff_A": 8.0,
-        "scf": {"method": "diagonalization", "eps_scf": 1e-7, "max_scf": 40},
-    }
-    md = {
-        "ensemble": "nve",
-        "temperature_K": 1500.0,
-        "steps": 2,
-        "timestep_fs": 2.0,
-        "trajectory_stride": 2,
-        "seed": 3,
-    }
-    results, node = job(settings, structure=orm.StructureData(ase=licl(1)), md=orm.Dict(md))
-    assert node.is_finished_ok, node.exit_message
-    frame = results["frames"].frames.take([1])
-    label = frame.systems[0]
-    assert label.steps.tolist() == [2]
-
-    start = frame.without_labels().to_atoms()[0]
-    images, delta, strain = [start], 0.01, 0.004
-    for sign in (1, -1):
-        moved = start.copy()
-        moved.positions[0] += sign * delta * np.array([1.0, 0.0, 0.0])
-        stretched, sheared = start.copy(), start.copy()
-        stretched.set_cell(
-            start.cell.array @ (np.eye(3) + sign * strain * np.diag([1, 0, 0])), scale_atoms=True
-        )
-        shear = np.zeros((3, 3))
-        shear[0, 1] = shear[1, 0] = 0.5 * sign * strain
-        sheared.set_cell(start.cell.array @ (np.eye(3) + shear), scale_atoms=True)
-        images += [moved, stretched, sheared]
-    results, node = job(settings, frames=frame_set(images))
-    assert node.is_finished_ok, node.exit_message
-    static = results["frames"].frames
-    assert static.n_frames == 7
-    energies = np.concatenate([system.energies for system in static.systems])
-    volume = start.get_volume()
-    force = -(energies[1] - energies[4]) / (2 * delta)
-    stress_xx = (energies[2] - energies[5]) / (2 * strain * volume)
-    stress_xy = (energies[3] - energies[6]) / (2 * strain * volume)
-    # One labelled frame in the batch is the MD frame, which MD itself has labelled.
-    np.testing.assert_allclose(static.systems[0].forces[0], label.forces[0], atol=2e-3)
-    np.testing.assert_allclose(static.systems[0].stresses[0], label.stresses[0], atol=2e-5)
-    assert label.forces[0, 0, 0] == pytest.approx(force, abs=5e-3)
-    assert label.stresses[0, 0, 0] == pytest.approx(stress_xx, abs=5e-5)
-    assert label.stresses[0, 0, 1] == pytest.approx(stress_xy, abs=5e-5)
-    # The kinetic part that MD adds to its own stress is larger than all of these tolerances.
-    kinetic = 8 * 1.5 * 8.617e-5 * 1500 * 2 / 3 / volume
-    assert kinetic > 4e-3
 
 
 @pytest.mark.cp2k
