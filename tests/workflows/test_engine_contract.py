@@ -234,9 +234,7 @@ ENGINES = {
     "vasp": Engine(
         vasp,
         vacancy,
-        step_A=5e-3,
-        strain=2e-3,
-        force_atol=5e-4,
+        strain=5e-4,
         again=(1e-6, 1e-5, 1e-7),
         n_directions=1,
         n_again=1,
