@@ -121,6 +121,7 @@ def _carbonate() -> list[Row]:
             _frenkel_pair,
             f"; one Li moved into a void of {VOID_RADIUS} Å or more, 2 to 8 Å away: the end point "
             "of the paper is in its Fig. S10, which was not read",
+            label=True,
         ),
         row(
             "Li2CO3_1x2x2_vacancy",
@@ -129,6 +130,7 @@ def _carbonate() -> list[Row]:
             f"; without {neutral}",
             charge=-1.0,
             multiplicity=2,
+            label=True,
         ),
         row(
             "Li2CO3_1x2x2_interstitial",
@@ -137,6 +139,7 @@ def _carbonate() -> list[Row]:
             f"; {neutral}, {void}",
             charge=1.0,
             multiplicity=2,
+            label=True,
         ),
         row(
             "Li2CO3_3x5x4",

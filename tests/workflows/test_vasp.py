@@ -36,7 +36,6 @@ from aiida_mliptransport.tools.archive import export_study
 from aiida_mliptransport.tools.ledger import job_labels
 from aiida_mliptransport.tools.lineage import trace
 from aiida_mliptransport.workflows.aimd.vasp import VaspAimdWorkChain
-from aiida_mliptransport.workflows.label import base
 from aiida_mliptransport.workflows.label.vasp import VaspLabelWorkChain
 from aiida_mliptransport.workflows.vasp import VaspInputError
 
@@ -109,7 +108,7 @@ def batch(label_builder, monkeypatch):
     if not _BATCH:
         images = [licl(seed, a) for seed, (a, _, _) in enumerate(ENDS)]
         fail = ";".join(f"{mode}@VOLUME={round(a**3)}" for a, mode, _ in ENDS if mode)
-        monkeypatch.setattr(base, "MAX_ATTEMPTS", 1)
+        monkeypatch.setattr(VaspLabelWorkChain, "max_retries", lambda *_: 0)
         results, node = run_get_node(label_builder(images, fail))
         _BATCH.update(images=images, results=results, node=node)
     return _BATCH
