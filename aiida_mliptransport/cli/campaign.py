@@ -64,6 +64,9 @@ def launch(
 def status(ctx: click.Context, process: str, follow_: bool, as_json: bool) -> None:
     """Show where a campaign stands: iterations, errors, labels, jobs.
 
+    AiiDA's built-in broker may hold the tasks of a killed worker until somebody connects to it;
+    this does.
+
     \b
     Examples:
       aiida-mliptransport status 1234
@@ -72,8 +75,10 @@ def status(ctx: click.Context, process: str, follow_: bool, as_json: bool) -> No
     load_profile(ctx)
     node = load_process(process)
     from ..tools.progress import ProgressWatch, read_progress
+    from ..tools.repair import release_dead_workers
     from .progress import follow, show
 
+    release_dead_workers()
     if as_json:
         import json
 

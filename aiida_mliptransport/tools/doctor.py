@@ -14,7 +14,14 @@ from aiida.engine.daemon.client import DaemonException, get_daemon_client
 from aiida.manage import get_config_option, get_manager
 from aiida_vasp.data.potcar import PotcarGroup
 
-from .repair import BrokerState, broker_state, find_lost, find_orphans, unfinished
+from .repair import (
+    BrokerState,
+    broker_state,
+    find_lost,
+    find_orphans,
+    release_dead_workers,
+    unfinished,
+)
 
 #: Codes that campaigns use, by label; those of a DFT engine only for that engine.
 CODE_NAMES = ("dp", "lmp", "python", "cp2k", "vasp")
@@ -49,7 +56,11 @@ class Finding:
 
 
 def examine(codes: bool = True) -> list[Finding]:
-    """Return all findings for the loaded profile; ``codes=False`` starts no program."""
+    """Return all findings for the loaded profile; ``codes=False`` starts no program.
+
+    The broker gives the tasks of killed workers to others on the way.
+    """
+    release_dead_workers()
     findings = [_profile(), *_daemon(), *_broker(), *_processes()]
     if codes:
         for name in CODE_NAMES:

@@ -13,7 +13,7 @@ from aiida.common import timezone
 
 from ..report.graph import Call, all_calls, children, outputs
 from ..report.stages import split_iteration, stage_of
-from .repair import refresh
+from .repair import refresh, release_dead_workers
 
 #: A reading older than this is taken anew also where nothing happened, seconds.
 MAX_AGE_SECONDS = 15.0
@@ -160,7 +160,11 @@ class ProgressWatch:
         processes = orm.QueryBuilder().append(orm.ProcessNode, filters=ended)
         seen = (orm.QueryBuilder().append(orm.Node).count(), processes.count())
         now = time.monotonic()
-        if self._last is None or seen != self._seen or now - self._read_at > MAX_AGE_SECONDS:
+        quiet = seen == self._seen and now - self._read_at > MAX_AGE_SECONDS
+        if quiet:
+            # Nothing happens: perhaps a killed worker holds the tasks.
+            release_dead_workers()
+        if self._last is None or seen != self._seen or quiet:
             self._last, self._seen, self._read_at = read_progress(pk), seen, now
         return self._last
 

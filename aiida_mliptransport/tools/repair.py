@@ -21,6 +21,12 @@ from ..workflows.submission import is_orphan, seal_orphan
 #: A process without a checkpoint that is younger than this may be a calcfunction at work.
 GRACE = timedelta(minutes=10)
 
+#: Recipient of a message that only asks whether the broker answers.
+NOBODY = "mliptransport-nobody"
+
+#: Seconds in which a living broker answers.
+ANSWER_SECONDS = 10.0
+
 #: Seconds between two looks at the queue: a process is stored before its task is sent.
 SETTLE_SECONDS = 2.0
 
@@ -85,6 +91,36 @@ def broker_state() -> BrokerState | None:
         len(list((folder / "processing").glob("*.json"))),
         status.get("task_subscribers"),
     )
+
+
+def release_dead_workers() -> bool:
+    """Make the broker look for dead workers and give their tasks to others.
+
+    AiiDA's broker (aiida-core 2.9.4) looks for them only when a connection ends. When a worker is
+    killed it may look a moment too early, and then holds that worker's tasks until another
+    connection ends. So this opens a connection, waits for an answer on it, and closes it.
+
+    Returns
+    -------
+    bool
+        Whether such a broker answered; RabbitMQ needs no help.
+    """
+    from aiida.brokers.zeromq.broker import ZeromqBroker
+    from aiida.brokers.zeromq.communicator import ZeromqCommunicator
+
+    broker = get_manager().get_broker()
+    if not isinstance(broker, ZeromqBroker) or not broker.check_service_reachable():
+        return False
+    endpoint = broker._router_endpoint
+    if endpoint is None:
+        return False
+    with ZeromqCommunicator(endpoint) as communicator:
+        try:
+            # The answer is that there is nobody of that name.
+            communicator.rpc_send(NOBODY, None).exception(timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            return False
+    return True
 
 
 def find_lost() -> list[orm.ProcessNode]:

@@ -98,7 +98,11 @@ def test_a_python_without_ase_is_told(program):
 
 
 @pytest.mark.medium
-def test_a_stopped_daemon_is_a_problem_with_its_command(aiida_profile):
+def test_a_stopped_daemon_is_a_problem_with_its_command(aiida_profile, monkeypatch):
+    class Client:
+        is_daemon_running = False
+
+    monkeypatch.setattr(doctor, "get_daemon_client", Client)
     findings = {finding.subject: finding for finding in doctor.examine(codes=False)}
     assert not findings["daemon"].ok
     assert findings["daemon"].remedy == "verdi daemon start"

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
 from aiida import orm
+from aiida.brokers.zeromq.communicator import ZeromqCommunicator
+from aiida.brokers.zeromq.server import ZeromqBrokerServer
 from aiida.common import timezone
 from aiida.common.links import LinkType
 from aiida.manage import get_manager
@@ -111,3 +120,89 @@ def test_looking_at_the_queue_does_not_move_tasks_that_workers_hold(parent, othe
     assert held.exists()
     state = repair.broker_state()
     assert (state.alive, state.pending, state.processing) == (False, 0, 1)
+
+
+WAIT_SECONDS = 30
+
+#: A worker that takes a task, says so, and never ends it.
+WORKER = """
+import sys
+from concurrent.futures import Future
+from threading import Event
+from aiida.brokers.zeromq.communicator import ZeromqCommunicator
+
+def take(communicator, task):
+    print("taken", flush=True)
+    return Future()
+
+communicator = ZeromqCommunicator(sys.argv[1])
+communicator.start()
+communicator.add_task_subscriber(take)
+print("ready", flush=True)
+Event().wait()
+"""
+
+
+class DeafServer(ZeromqBrokerServer):
+    """A broker that looks for dead workers too early when the first connection ends."""
+
+    missed = False
+
+    def _probe_workers(self):
+        if self.missed:
+            super()._probe_workers()
+        self.missed = True
+
+
+@pytest.fixture
+def deaf_broker(monkeypatch, tmp_path):
+    """The profile's broker misses the death of its first worker."""
+    # A socket's path has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="deaf") as sockets:
+        server = DeafServer(tmp_path / "storage", sockets)
+        server.start()
+        ended = threading.Event()
+
+        def serve():
+            while not ended.is_set():
+                server.run_once(0.05)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        broker = type(get_manager().get_broker())
+        monkeypatch.setattr(broker, "check_service_reachable", lambda self: True)
+        monkeypatch.setattr(broker, "_router_endpoint", server.router_endpoint)
+        yield server
+        ended.set()
+        thread.join()
+        server.stop()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_task_that_a_dead_worker_holds_goes_to_another(deaf_broker):
+    taken = []
+
+    def take(communicator, task):
+        taken.append(task)
+        return Future()
+
+    command = [sys.executable, "-c", WORKER, deaf_broker.router_endpoint]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with ZeromqCommunicator(deaf_broker.router_endpoint) as other:
+        assert worker.stdout.readline() == "ready\n"
+        other.task_send("a task", no_reply=True)
+        assert worker.stdout.readline() == "taken\n"
+        other.add_task_subscriber(take)
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+        wait_for(lambda: deaf_broker.missed)
+        assert taken == []
+        assert repair.release_dead_workers()
+        wait_for(lambda: taken)
+        assert taken == ["a task"]

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,9 +10,10 @@ import held_steps
 import pytest
 from aiida import orm
 from aiida.engine import submit
-from aiida.manage import get_config, get_manager
+from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mliptransport.tools.archive import export_study
+from aiida_mliptransport.tools.repair import release_dead_workers
 
 pytestmark = pytest.mark.daemon
 
@@ -26,22 +25,15 @@ LOOK_SECONDS = 10
 
 
 def wait_for(condition, what):
-    """Wait for a condition, and look at the daemon now and then, as a user would.
-
-    AiiDA's broker (2.9.4) gives the tasks of a dead worker to others when a connection ends. It
-    may look a moment too early when the worker's own ends, and then waits for the next one: that
-    of any command that talks to it.
-    """
+    """Wait for a condition, and look at the state now and then, as a user would."""
     deadline = time.monotonic() + TIMEOUT
     look = time.monotonic() + LOOK_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {TIMEOUT} s")
+            log = Path(get_daemon_client().daemon_log_file).read_text(encoding="utf-8")
+            pytest.fail(f"{what} did not happen within {TIMEOUT} s; the daemon says:\n{log}")
         if time.monotonic() > look:
-            profile = get_manager().get_profile().name
-            environment = {**os.environ, "AIIDA_PATH": str(Path(get_config().dirpath).parent)}
-            command = [sys.executable, "-m", "aiida", "-p", profile, "status"]
-            subprocess.run(command, env=environment, capture_output=True, check=False)
+            release_dead_workers()
             look = time.monotonic() + LOOK_SECONDS
         time.sleep(0.1)
 
