@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,34 @@ def other_profile(tmp_path) -> Callable[..., str]:
 
     run("verdi", "presto", "--profile-name", "other")
     return run
+
+
+@pytest.fixture(scope="session")
+def disordered_cif() -> Callable[[Sequence[str]], str]:
+    """Return a function that gives the CIF of a cube of 4 Å from its sites.
+
+    A site is a label, a symbol, three fractional coordinates and an occupancy.
+    """
+
+    def factory(sites: Sequence[str]) -> str:
+        content: dict[str, float] = {}
+        for _, symbol, _, _, _, occupancy in map(str.split, sites):
+            content[symbol] = content.get(symbol, 0.0) + float(occupancy)
+        formula = " ".join(f"{symbol}{number:g}" for symbol, number in content.items())
+        lengths = [f"_cell_length_{name} 4.0" for name in "abc"]
+        angles = [f"_cell_angle_{name} 90" for name in ("alpha", "beta", "gamma")]
+        symmetry = [
+            f"_chemical_formula_sum '{formula}'",
+            "_symmetry_space_group_name_H-M 'P 1'",
+            "loop_",
+            "_symmetry_equiv_pos_as_xyz",
+            "'x, y, z'",
+        ]
+        columns = ["label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy"]
+        table = ["loop_", *(f"_atom_site_{name}" for name in columns), *sites]
+        return "\n".join(["data_test", *lengths, *angles, *symmetry, *table, ""])
+
+    return factory
 
 
 @pytest.fixture

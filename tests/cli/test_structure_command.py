@@ -16,40 +16,18 @@ from click.testing import CliRunner
 from aiida_mliptransport.cli import cli
 from aiida_mliptransport.cli.structure import structure
 
-CIF = """data_test
-_cell_length_a 4.0
-_cell_length_b 4.0
-_cell_length_c 4.0
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_chemical_formula_sum 'Li1 Cl1'
-_symmetry_space_group_name_H-M 'P 1'
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-A1 Li 0 0 0 0.5
-A2 Li 0.5 0 0 0.5
-X1 Cl 0.5 0.5 0.5 1.0
-"""
+SITES = ("A1 Li 0 0 0 0.5", "A2 Li 0.5 0 0 0.5", "X1 Cl 0.5 0.5 0.5 1.0")
 CHARGES = ("--charges", "Li=1,Cl=-1")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path, monkeypatch, disordered_cif) -> Path:
     """The working directory, with a crystal, a wider one and a disordered CIF."""
     monkeypatch.chdir(tmp_path)
     bulk("LiCl", "rocksalt", a=5.13, cubic=True).write("licl.xyz")
     bulk("LiCl", "rocksalt", a=5.2, cubic=True).write("wide.xyz")
     bulk("LiCl", "rocksalt", a=5.13, cubic=True).write("whole.cif")
-    Path("half.cif").write_text(CIF)
+    Path("half.cif").write_text(disordered_cif(SITES))
     return tmp_path
 
 

@@ -158,24 +158,9 @@ def vasp(request: pytest.FixtureRequest) -> tuple[Callable[..., Any], Callable[.
     settings = {"potentials": {"Li": "Li_sv"}, "charge": -1}
     options = {"max_wallclock_seconds": 300, "resources": {"num_machines": 1}}
 
-    def md(structure: orm.StructureData, parameters: dict[str, Any], temperature: float) -> Any:
-        return VaspAimdWorkChain.get_builder_from_protocol(
-            code,
-            family,
-            {"start": structure},
-            [temperature],
-            settings=settings,
-            protocol="fast",
-            overrides={"aimd": {"runs": 1, "parameters": parameters}},
-            options=options,
-        )
-
-    def label(frames: FrameSetData) -> Any:
-        return VaspLabelWorkChain.get_builder_from_protocol(
-            code, family, frames=frames, settings=settings, protocol="fast", options=options
-        )
-
-    return md, label
+    return by_electronic_structure(
+        VaspAimdWorkChain, VaspLabelWorkChain, code, family, settings=settings, options=options
+    )
 
 
 def cp2k(request: pytest.FixtureRequest) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -192,21 +177,28 @@ def cp2k(request: pytest.FixtureRequest) -> tuple[Callable[..., Any], Callable[.
     }
     options = {"max_wallclock_seconds": 300}
 
+    return by_electronic_structure(
+        Cp2kAimdWorkChain, Cp2kLabelWorkChain, code, settings=settings, options=options
+    )
+
+
+def by_electronic_structure(
+    aimd: Any, label_by: Any, *code: Any, **shared: Any
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return how an electronic-structure code is run; ``code`` may have a family of POTCARs."""
+
     def md(structure: orm.StructureData, parameters: dict[str, Any], temperature: float) -> Any:
-        return Cp2kAimdWorkChain.get_builder_from_protocol(
-            code,
+        return aimd.get_builder_from_protocol(
+            *code,
             {"start": structure},
             [temperature],
-            settings=settings,
             protocol="fast",
             overrides={"aimd": {"runs": 1, "parameters": parameters}},
-            options=options,
+            **shared,
         )
 
     def label(frames: FrameSetData) -> Any:
-        return Cp2kLabelWorkChain.get_builder_from_protocol(
-            code, frames=frames, settings=settings, protocol="fast", options=options
-        )
+        return label_by.get_builder_from_protocol(*code, frames=frames, protocol="fast", **shared)
 
     return md, label
 

@@ -13,27 +13,7 @@ from aiida_mliptransport.calculations.functions import starting_cells
 from aiida_mliptransport.science.structures.recipes import RECIPES
 
 OXIDATION = {"Li": 1, "Cl": -1}
-CIF = """data_test
-_cell_length_a 4.0
-_cell_length_b 4.0
-_cell_length_c 4.0
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_chemical_formula_sum 'Li0.5 Cl1'
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-A1 Li 0 0 0 0.5
-X1 Cl 0.5 0.5 0.5 1.0
-"""
+SITES = ("A1 Li 0 0 0 0.5", "X1 Cl 0.5 0.5 0.5 1.0")
 
 #: Name to parameters, seed or none, and atoms of each cell made of eight atoms of LiCl.
 FROM_LICL = {
@@ -202,8 +182,8 @@ def test_a_structure_with_partial_kinds_is_ordered(aiida_profile):
     assert reports(outputs)[0]["charge"] == -2
 
 
-def test_a_cif_with_partial_occupancies_is_ordered(aiida_profile):
-    file = orm.SinglefileData(io.BytesIO(CIF.encode()), filename="structure.cif")
+def test_a_cif_with_partial_occupancies_is_ordered(aiida_profile, disordered_cif):
+    file = orm.SinglefileData(io.BytesIO(disordered_cif(SITES).encode()), filename="structure.cif")
     outputs, node = make("order_randomly", {"multiples": [2, 2, 1]}, 1, structure=file)
     assert cells(outputs)[0].get_formula("hill") == "Cl4Li2"
     report = reports(outputs)[0]["builder"]["occupancies"]["A1"]

@@ -15,28 +15,7 @@ from aiida_mliptransport.science.structures.occupancy import (
 
 from .crystals import LI3TICL6_TITANIUM, argyrodite_sites, li3ticl6_sites
 
-CIF = """data_test
-_cell_length_a 4.0
-_cell_length_b 4.0
-_cell_length_c 4.0
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_chemical_formula_sum 'Li0.6 Na0.3 Cl1'
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-A1 Li 0 0 0 0.6
-A2 Na 0 0 0 0.3
-X1 Cl 0.5 0.5 0.5 1.0
-"""
+SITES = ("A1 Li 0 0 0 0.6", "A2 Na 0 0 0 0.3", "X1 Cl 0.5 0.5 0.5 1.0")
 
 
 def li3ticl6():
@@ -80,9 +59,9 @@ def test_the_report_counts_the_atoms_that_are_there() -> None:
     assert near.sum() == atoms.info["occupancies"]["4g"]["counts"]["Ti"]
 
 
-def test_a_cif_gives_shares_vacancies_and_full_sites(tmp_path) -> None:
+def test_a_cif_gives_shares_vacancies_and_full_sites(tmp_path, disordered_cif) -> None:
     path = tmp_path / "partial.cif"
-    path.write_text(CIF)
+    path.write_text(disordered_cif(SITES))
     disordered = read_disordered(path)
     shares = sorted(sorted(site.shares.items()) for site in disordered.classes)
     assert [name for name, _ in shares[0]] == ["Cl"]
@@ -91,9 +70,9 @@ def test_a_cif_gives_shares_vacancies_and_full_sites(tmp_path) -> None:
     assert composition(atoms) == {"Li": 6, "Na": 3, "Cl": 10}
 
 
-def test_a_pymatgen_structure_reads_as_its_cif_does(tmp_path) -> None:
+def test_a_pymatgen_structure_reads_as_its_cif_does(tmp_path, disordered_cif) -> None:
     path = tmp_path / "partial.cif"
-    path.write_text(CIF)
+    path.write_text(disordered_cif(SITES))
     structure = Structure(
         Lattice.cubic(4.0),
         [{"Li": 0.6, "Na": 0.3}, "Cl"],
@@ -195,13 +174,13 @@ def test_an_ordered_structure_takes_shares_by_element_or_label() -> None:
     assert shares == {"Li1": {"Li": 1}, "Li2": {"Li": 0.5, "Na": 0.5}, "Cl": {"Cl": 1}}
 
 
-def test_other_bad_input_is_refused(tmp_path) -> None:
+def test_other_bad_input_is_refused(tmp_path, disordered_cif) -> None:
     with pytest.raises(ValueError, match="is no file: expected the path of a CIF"):
         read_disordered(tmp_path / "absent.cif")
     (tmp_path / "noise.cif").write_text("no crystal")
     with pytest.raises(ValueError, match=r"file 'noise.cif' cannot be read as CIF \(ValueError"):
         read_disordered(tmp_path / "noise.cif")
-    (tmp_path / "partial.cif").write_text(CIF)
+    (tmp_path / "partial.cif").write_text(disordered_cif(SITES))
     with pytest.raises(ValueError, match="structure that holds its own: leave them out"):
         read_disordered(tmp_path / "partial.cif", {0: {"Li": 1.0}})
     with pytest.raises(ValueError, match="seed=-1: expected an integer of 0 or more"):
