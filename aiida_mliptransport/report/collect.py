@@ -8,6 +8,7 @@ from aiida import orm
 from ase.formula import Formula
 
 from . import jobs
+from .collect_calibration import read_calibration
 from .collect_learning import (
     read_checks,
     read_final_errors,
@@ -80,6 +81,7 @@ def collect(node: orm.Node) -> Report:
         iterations=iterations,
         final_errors=read_final_errors(root) if kind == "active_learning" else None,
         parity=read_parity(root) if kind == "active_learning" else None,
+        calibration=read_calibration(root) if kind == "active_learning" else None,
         rdf=read_rdf(root),
         transport=transport,
         mechanism=read_mechanism(root),

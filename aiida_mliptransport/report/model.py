@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .model_calibration import Calibration
 from .model_check import Check
 from .model_transport import Mechanism, Transport
 
@@ -173,6 +174,7 @@ class Report:
     iterations: tuple[Iteration, ...]
     final_errors: FinalErrors | None
     parity: Parity | None
+    calibration: Calibration | None
     rdf: tuple[RdfPair, ...]
     transport: Transport | None
     mechanism: Mechanism | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from . import (
+    figures_calibration,
     figures_learning,
     figures_mechanism,
     figures_transport,
@@ -129,6 +130,32 @@ def _frame(transport: Transport) -> str:
     return "".join(parts)
 
 
+def _calibration(report: Report) -> tuple[Block, ...]:
+    missing = "No trust level was calibrated: no iteration has ended with a blind test."
+    calibration = report.calibration
+    if calibration is None:
+        return (Block(text=missing, missing=True),)
+    return (
+        _figure(
+            figures_calibration.calibration(calibration),
+            f"Iteration {calibration.iteration}. Each point is a blind frame: the worst atom's "
+            "true force error over the largest committee deviation of the species. Sloping lines "
+            "bound the error of a new frame (conformal prediction), horizontal ones are the errors "
+            "below which a frame is accurate and above which it has failed. They cross the bounds "
+            "at the levels of the species; the shaded range is that of the next candidates.",
+            missing,
+        ),
+        _table(
+            tables.calibration_table(report),
+            "The lower level in use is the lowest and the upper one the highest of all species; a "
+            "species that is not calibrated keeps the fall-back. "
+            + "; ".join(calibration.reasons)
+            + ".",
+            missing,
+        ),
+    )
+
+
 def _learning(report: Report) -> list[Section]:
     parity = report.parity
     in_words = ""
@@ -187,6 +214,7 @@ def _learning(report: Report) -> list[Section]:
                 ),
             ),
         ),
+        Section("calibration", "What the deviation is worth", _calibration(report)),
         Section(
             "rdf",
             "Structure: DP-MD against the labeller's MD",

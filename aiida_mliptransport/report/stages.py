@@ -15,6 +15,8 @@ STAGES = {
     "label_candidates": "Labels: candidates",
     "label_blind": "Labels: blind test",
     "evaluate": "Blind tests",
+    "evaluate_earlier": "Blind tests",
+    "calibrate": "Assessment",
     "assess": "Assessment",
     "final_train": "Final training",
     "final_evaluate": "Final blind test",

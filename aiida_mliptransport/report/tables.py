@@ -12,6 +12,7 @@ from .numbers import (
     grouped,
     percent,
     plus_minus,
+    significant,
 )
 from .verdict import check_limit, check_name, check_value
 
@@ -90,6 +91,40 @@ def iterations_table(report: Report) -> Table | None:
                 number_cell(_count(i.n_labels_total)),
             )
             for i in report.iterations
+        ),
+    )  # fmt: skip
+
+
+def calibration_table(report: Report) -> Table | None:
+    """Return the bounds and levels of each species, or why there are none."""
+    calibration = report.calibration
+    if calibration is None or not calibration.species:
+        return None
+    return Table(
+        heads(
+            "species", "blind frames|", "independent|", "error over deviation|", "low (eV/Å)|",
+            "high (eV/Å)|", "",
+        ),
+        tuple(
+            (
+                Cell(s.symbol),
+                number_cell(_count(len(s.error))),
+                number_cell("–" if s.n_independent is None else f"{s.n_independent:.1f}"),
+                number_cell(
+                    "–" if s.lower is None or s.upper is None
+                    else f"{significant(s.lower)} to {significant(s.upper)}"
+                ),
+                number_cell("–" if s.low is None else significant(s.low)),
+                number_cell("–" if s.high is None else significant(s.high)),
+                Cell(s.reason),
+            )
+            for s in calibration.species
+        ),
+        foot=(
+            Cell("used next"), Cell(""), Cell(""), Cell(""),
+            number_cell(significant(calibration.low)),
+            number_cell(significant(calibration.high)),
+            Cell(calibration.source),
         ),
     )  # fmt: skip
 

@@ -234,6 +234,11 @@ class Campaign:
             "converged": False,
         }
         self.training += candidates.n_frames
+        levels, points = physics.calibration(number, rmse)
+        self.graph.function(
+            "calibrate_trust_levels", self.root, f"{prefix}_calibrate", {},
+            {"levels": orm.Dict(levels), "points": arrays(points)},
+        )  # fmt: skip
         self.graph.function(
             "assess_iteration", self.root, f"{prefix}_assess", {}, {"result": orm.Dict(record)}
         )

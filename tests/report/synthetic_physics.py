@@ -59,6 +59,43 @@ def predictions(frames: Frames, rmse: float, seed: int) -> dict[str, np.ndarray]
     return arrays
 
 
+def calibration(number: int, rmse: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Content of ``levels`` and ``points``; the first iteration has too few frames."""
+    rng = np.random.default_rng(number)
+    n_frames = 10 * number
+    points, species = {}, {}
+    for symbol, ratio in (("Li", 2.5), ("Cl", 3.4)):
+        points[f"{symbol}_deviation"] = rmse * rng.lognormal(0.0, 0.3, n_frames)
+        points[f"{symbol}_error"] = (
+            points[f"{symbol}_deviation"] * ratio * rng.lognormal(0.0, 0.3, n_frames)
+        )
+        entry: dict[str, Any] = {
+            "n_frames": n_frames,
+            "n_independent": 8.6 * number,
+            "accurate_error": 0.96,
+            "failed_error": 1.6,
+        }
+        if number < 3:
+            entry["reason"] = f"not available: {8.6 * number:.1f} independent blind frames"
+        else:
+            bounds = {"lower": ratio / 2.0, "upper": 1.9 * ratio}
+            entry |= {
+                "reason": "",
+                "error_over_deviation": bounds,
+                "low": 0.96 / bounds["upper"],
+                "high": 1.6 / bounds["lower"],
+            }
+        species[symbol] = entry
+    levels = {
+        "low": 0.96 / (1.9 * 3.4) if number == 3 else 1.5 * rmse,
+        "high": 3.0 * rmse if number == 3 else 2.25 * rmse,
+        "source": "calibrated" if number == 3 else "blind test",
+        "reasons": ["low = 1.5 × blind component RMSE"],
+        "by_species": species,
+    }
+    return levels, points
+
+
 def errors(n_frames: int, rmse: float) -> dict[str, Any]:
     """Content of the ``errors`` Dict of an evaluation."""
     return {

@@ -42,6 +42,21 @@ def test_parity_compares_the_final_blind_frames_with_their_labels(finished_repor
     assert parity.energies.rmse == pytest.approx(1.0, rel=0.4)  # meV/atom
 
 
+def test_the_last_calibration_is_shown_with_the_bounds_of_each_species(finished_report):
+    calibration = finished_report.calibration
+    assert (calibration.iteration, calibration.source) == (3, "calibrated")
+    assert [s.symbol for s in calibration.species] == ["Cl", "Li"]
+    for species in calibration.species:
+        assert len(species.error) == 30
+        assert species.low == pytest.approx(species.accurate_error / species.upper)
+
+
+def test_a_calibration_that_was_not_possible_says_why(running_campaign):
+    calibration = collect(running_campaign).calibration
+    assert (calibration.iteration, calibration.source) == (1, "blind test")
+    assert all(s.upper is None and "8.6 independent" in s.reason for s in calibration.species)
+
+
 def test_pairs_of_the_rdf_are_found_by_the_names_of_their_arrays(finished_report):
     assert [pair.pair for pair in finished_report.rdf] == ["Cl–Cl", "Li–Cl", "Li–Li"]
 

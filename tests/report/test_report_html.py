@@ -15,8 +15,8 @@ from aiida_mliptransport.report.html import render, write_report
 pytestmark = pytest.mark.medium
 
 SECTIONS = (
-    "numbers checks learning parity deviations rdf msd arrhenius cost provenance failures inputs "
-    "versions"
+    "numbers checks learning parity deviations calibration rdf msd arrhenius cost provenance "
+    "failures inputs versions"
 )
 
 
@@ -51,7 +51,7 @@ def page(finished_report) -> str:
 def test_the_sections_come_in_order_each_with_its_figure(page):
     elements = Elements(page)
     assert elements.sections == SECTIONS.split()
-    assert elements.tags["svg"] == 7
+    assert elements.tags["svg"] == 8
     assert 'class="missing"' not in page
 
 

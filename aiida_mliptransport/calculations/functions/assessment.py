@@ -9,44 +9,6 @@ from aiida import orm
 from aiida.engine import calcfunction
 from scipy.stats import norm
 
-from ...science.selection import trust_levels_from_blind
-
-
-@calcfunction
-def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
-    """Return the trust levels for the next exploration from the latest force errors.
-
-    Parameters
-    ----------
-    errors
-        ``errors`` of a blind test, or before the first one ``results`` of a training: its force
-        RMSE per component (eV/Å) sets the scale.
-    parameters
-        ``low_factor`` and ``high_factor``: levels over the force RMSE per component. (The maximum
-        deviation is that of a vector, over all atoms, so it exceeds the RMSE also in a good model.)
-    """
-    settings = parameters.get_dict()
-    content = errors.get_dict()
-    if "force" in content:
-        rmse, source = content["force"]["rmse_component"], "blind test"
-    else:
-        rmse, source = content["final_force_rmse_eV_A"]["highest"], "training"
-    proposal = trust_levels_from_blind(
-        float(rmse),
-        low_factor=float(settings["low_factor"]),
-        high_factor=float(settings["high_factor"]),
-        convention="component",
-    )
-    return orm.Dict(
-        {
-            "low": proposal.levels.low,
-            "high": proposal.levels.high,
-            "force_rmse": float(rmse),
-            "source": source,
-            "reasons": list(proposal.reasons),
-        }
-    )
-
 
 @calcfunction
 def assess_iteration(
@@ -65,8 +27,9 @@ def assess_iteration(
     trust_levels
         Levels with which the frames were selected; they rest on the iteration before.
     calibrated_levels
-        Levels that this iteration's own blind test gives. The checks use these: a model that has
-        just become better would otherwise be judged by the levels of the worse one.
+        Levels that this iteration's own blind test gives, from ``calibrate_trust_levels``. The
+        checks use these: a model that has just become better would otherwise be judged by the
+        levels of the worse one.
     ledger
         ``n_training_frames``, ``n_labels_total``, ``n_candidates_labelled``, ``n_blind_labelled``,
         ``n_failed_labels``, ``n_iterations_that_labelled``.
@@ -95,11 +58,12 @@ def assess_iteration(
         {
             "iteration": iteration.value,
             **counts,
-            "trust_levels": {"low": trust_levels["low"], "high": trust_levels["high"]},
-            "calibrated_trust_levels": {
-                "low": calibrated_levels["low"],
-                "high": calibrated_levels["high"],
+            "trust_levels": {
+                "low": trust_levels["low"],
+                "high": trust_levels["high"],
+                "source": trust_levels.get_dict().get("source", "given"),
             },
+            "calibrated_trust_levels": calibrated_levels.get_dict(),
             "selection": selection.get_dict(),
             "blind": {
                 "n_frames": errors["n_frames"],

@@ -7,6 +7,16 @@ from .blind import (
     effective_size,
     statistical_inefficiency,
 )
+from .calibration import (
+    DeviationCalibration,
+    FrameScores,
+    calibrate_deviation,
+    conformal_rank,
+    frame_scores,
+    levels_from_calibration,
+    pool_scores,
+    pooled_size,
+)
 from .deviation import FrameDeviation, force_deviation, species_deviation, summarise_deviation
 from .diversity import (
     DiverseSelection,
@@ -30,10 +40,12 @@ from .trust import (
 
 __all__ = [
     "ClassCounts",
+    "DeviationCalibration",
     "DiverseSelection",
     "ForceErrors",
     "FrameClass",
     "FrameDeviation",
+    "FrameScores",
     "NeighbourPairs",
     "PairLimits",
     "Reason",
@@ -43,9 +55,11 @@ __all__ = [
     "TrustLevels",
     "TrustProposal",
     "blind_capacity",
+    "calibrate_deviation",
     "cell_heights",
     "classify",
     "closest_contacts",
+    "conformal_rank",
     "contact_limits_from_frames",
     "count_classes",
     "covalent_limits",
@@ -56,8 +70,12 @@ __all__ = [
     "farthest_point_sampling",
     "force_deviation",
     "force_rmse",
+    "frame_scores",
+    "levels_from_calibration",
     "neighbour_pairs",
     "physical_window",
+    "pool_scores",
+    "pooled_size",
     "radial_descriptor",
     "screen_frames",
     "species_deviation",

@@ -8,6 +8,7 @@ from typing import Any
 from aiida import orm
 
 from ...calculations.evaluate import EvaluateCalculation
+from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ...science.selection import TrustLevels
 from ..aimd.ase import AseAimdWorkChain
@@ -20,6 +21,7 @@ from ..label.teacher import TeacherLabelWorkChain
 from ..label.vasp import VaspLabelWorkChain
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .settings import CalibrationParameters
 
 LABEL_ENGINES = {
     "ase": AseLabelWorkChain,
@@ -215,6 +217,10 @@ def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
     if value is None:
         return None
     given = value.get_dict()
+    calibration = given.get("calibration")
+    problem = validation_message(CalibrationParameters, calibration) if calibration else None
+    if problem:
+        return f"selection.calibration: {problem}"
     levels = given.get("trust_levels")
     if levels:
         if not isinstance(levels, dict) or set(levels) != {"low", "high"}:

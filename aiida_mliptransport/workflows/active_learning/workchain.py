@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
 from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
-from ...calculations.evaluate import EvaluateCalculation
-from ...calculations.functions.assessment import (
-    assess_iteration,
-    collect_history,
-    propose_trust_levels,
-)
+from ...calculations.functions.assessment import collect_history
 from ...calculations.functions.frames import merge_frames
 from ...calculations.functions.selection import select_frames
 from ...calculations.functions.trajectories import compare_rdf, last_structure
+from ...calculations.functions.trust import propose_trust_levels
 from ...data.frames import FrameSetData
 from ..explore import ExploreWorkChain
 from ..naming import derived_seed
-from ..submission import SubmitOnceWorkChain, failure_reason
+from ..submission import failure_reason
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .judging import JudgingWorkChain
 from .ports import (
     AIMD_ENGINES,
     LABEL_ENGINES,
@@ -41,7 +37,7 @@ FINISH_EXTRA = "mliptransport_finish"
 MAX_FRAME_NODES = 50
 
 
-class ActiveLearningWorkChain(SubmitOnceWorkChain):
+class ActiveLearningWorkChain(JudgingWorkChain):
     """From structures and a labeller to a potential whose errors on unseen MD are known."""
 
     @classmethod
@@ -89,6 +85,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         self.ctx.blind = {}
         self.ctx.committee = {}
         self.ctx.records = {}
+        self.ctx.selections = {}
         given = self.inputs.selection.get_dict().get("trust_levels")
         self.ctx.trust = orm.Dict(given).store() if given else None
 
@@ -158,11 +155,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             return False
         self.ctx.iteration += 1
         return True
-
-    @property
-    def stage(self) -> str:
-        """Prefix of this iteration's links."""
-        return f"iteration_{self.ctx.iteration:02d}"
 
     def train_committee(self) -> Any:
         """Train the committee on all frames so far."""
@@ -240,7 +232,12 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
         selection = self.inputs.selection.get_dict()
         if self.ctx.trust is None:
             # Before the first blind test there is only the error on what was trained on.
-            self.ctx.trust = self._propose_trust_levels("first", self.ctx.train.outputs.results)
+            self.ctx.trust = self.run_once(
+                "first_trust_levels",
+                propose_trust_levels,
+                errors=self.ctx.train.outputs.results,
+                parameters=self.inputs.selection,
+            )["result"]
         needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
         missed = self.ctx.records and not self._last_checks()["relative_force_rmse"]["passed"]
         remaining = self.inputs.budget["max_labels"] - self.ctx.labels
@@ -279,14 +276,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
 
     def _last_checks(self) -> dict[str, Any]:
         return self.ctx.records[max(self.ctx.records)]["checks"]
-
-    def _propose_trust_levels(self, name: str, errors: orm.Dict) -> orm.Dict:
-        return self.run_once(
-            f"{name}_trust_levels",
-            propose_trust_levels,
-            errors=errors,
-            parameters=self.inputs.selection,
-        )["result"]
 
     def label_candidates(self) -> Any:
         """Label what will be trained on."""
@@ -340,82 +329,6 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             self.ctx.labelled_iterations += 1
         return None
 
-    def test_blind(self) -> Any:
-        """Test this iteration's committee on the blind frames of its own exploration."""
-        if self.stage not in self.ctx.blind:
-            return self._stop_early(
-                self.exit_codes.ERROR_SELECTION_FAILED.format(
-                    stage=self.stage, reason="no physical frame for the blind test"
-                )
-            )
-        node = self._submit_evaluation(
-            f"{self.stage}_evaluate", self.ctx.blind[self.stage], self.ctx.committee
-        )
-        return ToContext(evaluation=node)
-
-    def _submit_evaluation(
-        self, label: str, frames: FrameSetData, committee: Mapping[str, orm.Data]
-    ) -> orm.ProcessNode:
-        return self.submit_once(
-            label,
-            EvaluateCalculation,
-            {
-                **self.exposed_inputs(EvaluateCalculation, "evaluate", agglomerate=False),
-                "potentials": dict(committee),
-                "frames": frames,
-            },
-        )
-
-    def _evaluation_failed(self, node: orm.ProcessNode) -> Any:
-        return self._stop_early(
-            self.exit_codes.ERROR_EVALUATION_FAILED.format(
-                stage=self.stage, reason=failure_reason(node)
-            )
-        )
-
-    def assess(self) -> Any:
-        """Write the iteration's record and see whether the targets are met."""
-        if not self.ctx.evaluation.is_finished_ok:
-            return self._evaluation_failed(self.ctx.evaluation)
-        errors = self.ctx.evaluation.outputs.errors
-        calibrated = (
-            self.ctx.trust
-            if self.inputs.selection.get_dict().get("trust_levels")
-            else self._propose_trust_levels(self.stage, errors)
-        )
-        trained = [node for name, node in self.ctx.frames.items() if name != self.stage]
-        ledger = {
-            "n_training_frames": sum(node.n_frames for node in trained),
-            "n_labels_total": self.ctx.labels,
-            "n_candidates_labelled": self.ctx.n_labelled["candidates"],
-            "n_blind_labelled": self.ctx.n_labelled["blind"],
-            "n_failed_labels": self.ctx.n_failed_labels,
-            "n_iterations_that_labelled": self.ctx.labelled_iterations,
-        }
-        record = self.run_once(
-            f"{self.stage}_assess",
-            assess_iteration,
-            iteration=orm.Int(self.ctx.iteration),
-            selection=self.ctx.selection,
-            trust_levels=self.ctx.trust,
-            calibrated_levels=calibrated,
-            errors=errors,
-            ledger=orm.Dict(ledger),
-            targets=self.inputs.targets,
-        )["result"]
-        self.ctx.trust = calibrated
-        self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
-        blind = record["blind"]
-        self.report(
-            f"{self.stage}: blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
-            f"{100 * blind['relative']:.0f} % of the force RMS, "
-            f"{100 * record['checks']['share_accurate']['value']:.0f} % accurate, "
-            f"{self.ctx.labels} labels spent"
-        )
-        if record["converged"]:
-            self.ctx.stop_reason = "error targets met"
-        return None
-
     def train_final(self) -> Any:
         """Train longer on all but the blind frames."""
         return self._train("final", refine=False, parameters=self.inputs.final_training)
@@ -427,12 +340,7 @@ class ActiveLearningWorkChain(SubmitOnceWorkChain):
             return failure
         if not self.ctx.blind:
             return None
-        blind = dict(self.ctx.blind)
-        frames = (
-            next(iter(blind.values()))
-            if len(blind) == 1
-            else self.run_once("merge_blind", merge_frames, **blind)["result"]
-        )
+        frames = self._one_set("merge_blind", self.ctx.blind)
         node = self._submit_evaluation("final_evaluate", frames, self.ctx.committee)
         return ToContext(final_evaluation=node)
 

@@ -8,8 +8,8 @@ from scipy.stats import norm
 from aiida_mliptransport.calculations.functions.assessment import (
     assess_iteration,
     collect_history,
-    propose_trust_levels,
 )
+from aiida_mliptransport.calculations.functions.trust import propose_trust_levels
 
 pytestmark = pytest.mark.medium
 

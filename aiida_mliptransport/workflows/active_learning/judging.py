@@ -1,0 +1,149 @@
+"""Steps of the loop that judge an iteration: blind test, calibration, assessment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ToContext
+
+from ...calculations.evaluate import EvaluateCalculation
+from ...calculations.functions.assessment import assess_iteration
+from ...calculations.functions.frames import merge_frames
+from ...calculations.functions.trust import calibrate_trust_levels
+from ...data.frames import FrameSetData
+from ..submission import SubmitOnceWorkChain, failure_reason
+
+
+class JudgingWorkChain(SubmitOnceWorkChain):
+    """What the loop knows of its own errors; the loop itself is a subclass."""
+
+    @property
+    def stage(self) -> str:
+        """Prefix of this iteration's links."""
+        return f"iteration_{self.ctx.iteration:02d}"
+
+    def test_blind(self) -> Any:
+        """Test this iteration's committee on the blind frames of its own exploration.
+
+        Those of earlier iterations are predicted as well, for the calibration only.
+        """
+        if self.stage not in self.ctx.blind:
+            return self._stop_early(
+                self.exit_codes.ERROR_SELECTION_FAILED.format(
+                    stage=self.stage, reason="no physical frame for the blind test"
+                )
+            )
+        self.ctx.selections[self.stage] = self.ctx.selection
+        submitted = {
+            "evaluation": self._submit_evaluation(
+                f"{self.stage}_evaluate", self.ctx.blind[self.stage], self.ctx.committee
+            )
+        }
+        earlier = {name: node for name, node in self.ctx.blind.items() if name != self.stage}
+        if earlier and self.inputs.selection.get_dict().get("calibration"):
+            self.ctx.earlier_blind = self._one_set(f"{self.stage}_merge_earlier_blind", earlier)
+            submitted["earlier_evaluation"] = self._submit_evaluation(
+                f"{self.stage}_evaluate_earlier", self.ctx.earlier_blind, self.ctx.committee
+            )
+        return ToContext(**submitted)
+
+    def assess(self) -> Any:
+        """Write the iteration's record and see whether the targets are met."""
+        if not self.ctx.evaluation.is_finished_ok:
+            return self._evaluation_failed(self.ctx.evaluation)
+        errors = self.ctx.evaluation.outputs.errors
+        calibrated = self._calibrate(errors)
+        trained = [node for name, node in self.ctx.frames.items() if name != self.stage]
+        ledger = {
+            "n_training_frames": sum(node.n_frames for node in trained),
+            "n_labels_total": self.ctx.labels,
+            "n_candidates_labelled": self.ctx.n_labelled["candidates"],
+            "n_blind_labelled": self.ctx.n_labelled["blind"],
+            "n_failed_labels": self.ctx.n_failed_labels,
+            "n_iterations_that_labelled": self.ctx.labelled_iterations,
+        }
+        record = self.run_once(
+            f"{self.stage}_assess",
+            assess_iteration,
+            iteration=orm.Int(self.ctx.iteration),
+            selection=self.ctx.selection,
+            trust_levels=self.ctx.trust,
+            calibrated_levels=calibrated,
+            errors=errors,
+            ledger=orm.Dict(ledger),
+            targets=self.inputs.targets,
+        )["result"]
+        self.ctx.trust = calibrated
+        self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
+        blind = record["blind"]
+        self.report(
+            f"{self.stage}: blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
+            f"{100 * blind['relative']:.0f} % of the force RMS, "
+            f"{100 * record['checks']['share_accurate']['value']:.0f} % accurate, "
+            f"{self.ctx.labels} labels spent"
+        )
+        if record["converged"]:
+            self.ctx.stop_reason = "error targets met"
+        return None
+
+    def _calibrate(self, errors: orm.Dict) -> orm.Dict:
+        """Return the next trust levels, from blind frames only; their draw is uniform."""
+        tests = {"current": (self.ctx.blind[self.stage], self.ctx.evaluation)}
+        selections = {self.stage: self.ctx.selection}
+        earlier = self.child(f"{self.stage}_evaluate_earlier")
+        if earlier is not None and earlier.is_finished_ok:
+            tests["earlier"] = (self.ctx.earlier_blind, earlier)
+            selections = self.ctx.selections
+        elif earlier is not None:
+            self.report(
+                f"{self.stage}: calibration without the earlier blind frames: "
+                f"{failure_reason(earlier)}"
+            )
+        made = self.run_once(
+            f"{self.stage}_calibrate",
+            calibrate_trust_levels,
+            errors=errors,
+            parameters=self.inputs.selection,
+            targets=self.inputs.targets,
+            **{f"frames__{name}": frames for name, (frames, _) in tests.items()},
+            **{f"predictions__{name}": n.outputs.predictions for name, (_, n) in tests.items()},
+            **{f"selection__{name}": node for name, node in selections.items()},
+        )
+        levels = made["levels"]
+        self.report(
+            f"{self.stage}: trust levels {levels['low']:.3g} and {levels['high']:.3g} eV/Å from "
+            f"now on ({levels['source']}; calibration {levels['calibration']})"
+        )
+        return levels
+
+    def _submit_evaluation(
+        self, label: str, frames: FrameSetData, committee: Mapping[str, orm.Data]
+    ) -> orm.ProcessNode:
+        return self.submit_once(
+            label,
+            EvaluateCalculation,
+            {
+                **self.exposed_inputs(EvaluateCalculation, "evaluate", agglomerate=False),
+                "potentials": dict(committee),
+                "frames": frames,
+            },
+        )
+
+    def _evaluation_failed(self, node: orm.ProcessNode) -> Any:
+        return self._stop_early(
+            self.exit_codes.ERROR_EVALUATION_FAILED.format(
+                stage=self.stage, reason=failure_reason(node)
+            )
+        )
+
+    def _one_set(self, label: str, frames: Mapping[str, FrameSetData]) -> FrameSetData:
+        """Return the only frame set, or several merged by a calcfunction."""
+        if len(frames) == 1:
+            return next(iter(frames.values()))
+        return self.run_once(label, merge_frames, **frames)["result"]
+
+    def _stop_early(self, exit_code: Any) -> Any:
+        """Attach what was computed and end with ``exit_code``."""
+        raise NotImplementedError
