@@ -105,6 +105,7 @@ def test_a_loop_without_first_frames_says_where_they_may_come_from(loop):
         ({"trust_levels": {"low": 0.3, "high": 0.1}}, r"low=0\.3 and high=0\.1"),
         ({"trust_levels": {"low": 0.1}}, "expected low and high in eV/Å"),
         ({"trust_levels": {"low": "a", "high": 0.1}}, r"selection\.trust_levels"),
+        ({"calibration": {"coverage": 2.0}}, r"selection\.calibration: coverage is 2\.0"),
         ({"low_factor": 3.0, "high_factor": 3.0}, r"low_factor is 3\.0 and high_factor is 3\.0"),
     ],
 )
@@ -115,6 +116,25 @@ def test_trust_levels_in_the_wrong_order_are_refused_before_the_first_label(
     given = orm.Dict({**builder.selection.get_dict(), **selection})
     with pytest.raises(ValueError, match=message):
         builder.selection = given
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"targets\.observable needs the transport stage"),
+        ({"species": None}, r"quantity is 'D' and species None"),
+        ({"length": 3}, r"unknown key 'length'"),
+    ],
+)
+def test_an_observable_that_cannot_be_measured_is_refused(loop, changes, message):
+    builder = loop()
+    target = {
+        "quantity": "D", "species": "Li", "temperature_K": 1000, "length_ps": 5.0,
+        "max_relative_error": 0.2, **changes,
+    }  # fmt: skip
+    builder.targets = orm.Dict({**builder.targets.get_dict(), "observable": target})
+    with pytest.raises(ValueError, match=message):
+        create(builder)
 
 
 def test_trust_levels_in_the_right_order_are_taken(loop):

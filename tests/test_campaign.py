@@ -46,6 +46,9 @@ train:
 training: {final: {training: {numb_steps: 200}}}
 explore: {parameters: {steps: 200, timestep_fs: 1.0, equilibration_steps: 20}}
 selection: {n_candidates: 3, n_blind: 2, blind_start_ps: 0.02}
+targets:
+  observable:
+    {quantity: D, species: Li, temperature_K: 1000, length_ps: 0.7, max_relative_error: 0.5}
 budget: {max_iterations: 2}
 transport:
   structures:
@@ -112,6 +115,28 @@ def test_the_campaign_ends_with_results_and_says_why(campaign):
     assert all(not child.is_excepted for child in campaign.called_descendants)
     observables = campaign.outputs.transport.observables.get_dict()
     assert [p["temperature_K"] for p in observables["points"]] == [800.0, 900.0, 1000.0]
+
+
+def test_each_iteration_tells_what_the_deviation_is_worth_and_what_was_missed(campaign):
+    records = campaign.outputs.history["iterations"]
+    calls = {link.link_label: link.node for link in campaign.base.links.get_outgoing().all()}
+    for number, record in enumerate(records, 1):
+        levels = record["calibrated_trust_levels"]
+        # Two blind frames a round are too few, and it says so.
+        assert levels["calibration"] == "not available"
+        assert "20 are needed" in levels["by_species"]["Li"]["reason"]
+        points = calls[f"iteration_{number:02d}_calibrate"].outputs.points
+        blind = sum(campaign.outputs.blind_frames[k].n_frames
+                    for k in sorted(campaign.outputs.blind_frames)[:number])  # fmt: skip
+        assert len(points.get_array("Li_error")) == blind
+        observable = record["observable"]
+        assert (observable["value"] is None) == bool(observable["reason"])
+        runs = calls[f"iteration_{number:02d}_observable"]
+        assert runs.inputs.drivers.value == 2
+        assert len(record["decision"]["met"] + record["decision"]["missed"]) == len(
+            record["checks"]
+        )
+    assert records[1]["trust_levels"]["low"] == records[0]["calibrated_trust_levels"]["low"]
 
 
 def test_both_members_drive_and_the_mechanism_is_told(campaign):

@@ -16,6 +16,7 @@ STAGES = {
     "label_blind": "Labels: blind test",
     "evaluate": "Blind tests",
     "evaluate_earlier": "Blind tests",
+    "observable": "Short transport MD",
     "calibrate": "Assessment",
     "assess": "Assessment",
     "final_train": "Final training",

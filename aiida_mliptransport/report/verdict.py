@@ -26,6 +26,13 @@ _CHECKS = {
         "Log–log slope of the MSD: largest distance from 1 in standard errors",
         False,
     ),
+    "energy_rmse_meV_atom": ("Blind energy RMSE (meV/atom)", False),
+    "stress_rmse_GPa": ("Blind stress RMSE (GPa)", False),
+    "observable_interval": (
+        "Half the 95 % interval (sampling and committee) of the observable, over its value",
+        True,
+    ),
+    "observable_change": ("Change of the observable since the iteration before", True),
     "relative_error_D": ("Largest relative error of D", True),
 }
 

@@ -9,6 +9,15 @@ from aiida import orm
 from aiida.engine import calcfunction
 from scipy.stats import norm
 
+from .checks import (
+    at_least,
+    at_most,
+    decision,
+    error_checks,
+    observable_checks,
+    observable_record,
+)
+
 
 @calcfunction
 def assess_iteration(
@@ -19,6 +28,8 @@ def assess_iteration(
     errors: orm.Dict,
     ledger: orm.Dict,
     targets: orm.Dict,
+    observables: orm.Dict | None = None,
+    previous: orm.Dict | None = None,
 ) -> orm.Dict:
     """Return the record of one iteration: what was selected, the blind errors, the checks.
 
@@ -32,28 +43,42 @@ def assess_iteration(
         levels of the worse one.
     ledger
         ``n_training_frames``, ``n_labels_total``, ``n_candidates_labelled``, ``n_blind_labelled``,
-        ``n_failed_labels``, ``n_iterations_that_labelled``.
+        ``n_failed_labels``, ``n_iterations_that_labelled``; ``observable_failure`` where the short
+        transport runs gave nothing.
     targets
-        ``max_relative_force_rmse``, ``min_share_accurate``, ``max_trust_over_rmse``,
-        ``min_labelling_iterations``.
+        Those of :func:`.checks.error_checks`; ``min_share_accurate``, ``max_trust_over_rmse``,
+        ``min_labelling_iterations``; ``observable`` or None.
+    observables
+        Of the short transport runs, driven by every member in turn.
+    previous
+        Record of the iteration before.
     """
     force = errors["force"]
     counts = ledger.get_dict()
     goal = targets.get_dict()
     rmse = float(force["rmse_component"])
-    checks = {
-        "relative_force_rmse": _at_most(float(force["relative"]), goal["max_relative_force_rmse"]),
-        "share_accurate": _at_least(
+    failure = counts.pop("observable_failure", "")
+    checks = error_checks(errors.get_dict(), goal) | {
+        "share_accurate": at_least(
             _share_below(selection.get_dict(), calibrated_levels["low"]),
             goal["min_share_accurate"],
         ),
-        "upper_trust_level_over_blind_rmse": _at_most(
+        "upper_trust_level_over_blind_rmse": at_most(
             calibrated_levels["high"] / rmse, goal["max_trust_over_rmse"]
         ),
-        "iterations_that_labelled": _at_least(
+        "iterations_that_labelled": at_least(
             counts["n_iterations_that_labelled"], goal["min_labelling_iterations"]
         ),
     }
+    observable = None
+    if goal.get("observable"):
+        observable = observable_record(
+            observables.get_dict() if observables is not None else None,
+            goal["observable"],
+            failure,
+        )
+        before = previous.get_dict().get("observable") if previous is not None else None
+        checks |= observable_checks(observable, before, goal["observable"])
     return orm.Dict(
         {
             "iteration": iteration.value,
@@ -77,7 +102,9 @@ def assess_iteration(
                 ),
                 "by_species": errors.get_dict().get("force_by_species"),
             },
+            "observable": observable,
             "checks": checks,
+            "decision": decision(checks),
             "converged": all(check["passed"] for check in checks.values()),
         }
     )
@@ -113,14 +140,21 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
     goal = targets.get_dict()
     checks: dict[str, dict[str, Any]] = {}
     if "final_errors" in nodes:
-        force = nodes["final_errors"]["force"]
-        checks["relative_force_rmse"] = _at_most(
-            float(force["relative"]), goal["max_relative_force_rmse"]
-        )
+        checks |= error_checks(nodes["final_errors"].get_dict(), goal)
     if records:
-        for name in ("share_accurate", "upper_trust_level_over_blind_rmse"):
-            checks[name] = records[-1]["checks"][name]
-        checks["iterations_that_labelled"] = records[-1]["checks"]["iterations_that_labelled"]
+        last = records[-1]["checks"]
+        # What only an iteration can tell; its force errors are those of a shorter training.
+        checks |= {
+            name: last[name]
+            for name in (
+                "share_accurate",
+                "upper_trust_level_over_blind_rmse",
+                "iterations_that_labelled",
+                "observable_interval",
+                "observable_change",
+            )
+            if name in last
+        }
     if "observables" in nodes:
         checks |= _transport_checks(nodes["observables"].get_dict(), goal)
     return orm.Dict(
@@ -128,6 +162,7 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
             "iterations": records,
             "stop_reason": stop_reason.value,
             "checks": checks,
+            "decision": decision(checks),
             "converged": bool(checks) and all(check["passed"] for check in checks.values()),
         }
     )
@@ -143,31 +178,21 @@ def _transport_checks(observables: dict[str, Any], goal: dict[str, Any]) -> dict
     ]
     errors = [d["relative_error"] for d in estimates if d["resolved"]]
     return {
-        "production_atoms": _at_least(
+        "production_atoms": at_least(
             min(point["n_atoms"] for point in points), goal["min_production_atoms"]
         ),
-        "temperatures": _at_least(
+        "temperatures": at_least(
             len({point["temperature_K"] for point in points}), goal["min_temperatures"]
         ),
-        "unresolved_diffusion": _at_most(sum(not d["resolved"] for d in estimates), 0),
-        "log_log_slope_sigmas_from_1": _at_most(
+        "unresolved_diffusion": at_most(sum(not d["resolved"] for d in estimates), 0),
+        "log_log_slope_sigmas_from_1": at_most(
             max(slopes) if len(slopes) == len(estimates) else None,
             _joint_sigmas(goal["slope_confidence"], len(estimates)),
         ),
-        "relative_error_D": _at_most(max(errors) if errors else None, goal["max_relative_error_D"]),
+        "relative_error_D": at_most(max(errors) if errors else None, goal["max_relative_error_D"]),
     }
 
 
 def _joint_sigmas(confidence: float, n: int) -> float:
     """Return the standard errors that n normal numbers stay within together (Bonferroni)."""
     return float(norm.ppf(1.0 - (1.0 - confidence) / (2 * n)))
-
-
-def _at_most(value: float | None, limit: float) -> dict[str, Any]:
-    passed = value is not None and value <= limit
-    return {"value": value, "limit": limit, "relation": "at most", "passed": passed}
-
-
-def _at_least(value: float | None, limit: float) -> dict[str, Any]:
-    passed = value is not None and value >= limit
-    return {"value": value, "limit": limit, "relation": "at least", "passed": passed}

@@ -89,7 +89,9 @@ def calibrate_trust_levels(
         species = {
             symbol: _calibrate(one, share * len(one.error), asked) for symbol, one in scores.items()
         }
+        # Rounding must not lift it above the multiple that the same target checks.
         cap = float(targets["max_trust_over_rmse"]) * float(errors["force"]["rmse_component"])
+        cap *= 1.0 - 1e-12
         proportion = float(settings["low_factor"]) / float(settings["high_factor"])
         levels = _join(species, fallback, cap, proportion)
     return {

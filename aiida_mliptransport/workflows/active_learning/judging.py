@@ -1,4 +1,4 @@
-"""Steps of the loop that judge an iteration: blind test, calibration, assessment."""
+"""Steps of the loop that judge an iteration: blind test, calibration, targets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ...calculations.functions.assessment import assess_iteration
 from ...calculations.functions.frames import merge_frames
 from ...calculations.functions.trust import calibrate_trust_levels
 from ...data.frames import FrameSetData
-from ..submission import SubmitOnceWorkChain, failure_reason
+from ..submission import failure_reason
+from .observable import ObservableWorkChain
 
 
-class JudgingWorkChain(SubmitOnceWorkChain):
+class JudgingWorkChain(ObservableWorkChain):
     """What the loop knows of its own errors; the loop itself is a subclass."""
 
     @property
@@ -47,7 +48,7 @@ class JudgingWorkChain(SubmitOnceWorkChain):
             submitted["earlier_evaluation"] = self._submit_evaluation(
                 f"{self.stage}_evaluate_earlier", self.ctx.earlier_blind, self.ctx.committee
             )
-        return ToContext(**submitted)
+        return ToContext(**submitted, **self._observable_runs())
 
     def assess(self) -> Any:
         """Write the iteration's record and see whether the targets are met."""
@@ -64,6 +65,14 @@ class JudgingWorkChain(SubmitOnceWorkChain):
             "n_failed_labels": self.ctx.n_failed_labels,
             "n_iterations_that_labelled": self.ctx.labelled_iterations,
         }
+        optional = {}
+        observables, failure = self._observables()
+        if observables is not None:
+            optional["observables"] = observables
+        else:
+            ledger["observable_failure"] = failure
+        if self.ctx.records:
+            optional["previous"] = self.ctx.records[max(self.ctx.records)]
         record = self.run_once(
             f"{self.stage}_assess",
             assess_iteration,
@@ -74,6 +83,7 @@ class JudgingWorkChain(SubmitOnceWorkChain):
             errors=errors,
             ledger=orm.Dict(ledger),
             targets=self.inputs.targets,
+            **optional,
         )["result"]
         self.ctx.trust = calibrated
         self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
@@ -85,7 +95,9 @@ class JudgingWorkChain(SubmitOnceWorkChain):
             f"{self.ctx.labels} labels spent"
         )
         if record["converged"]:
-            self.ctx.stop_reason = "error targets met"
+            self.ctx.stop_reason = "targets met: " + "; ".join(record["decision"]["met"])
+        else:
+            self.report(f"{self.stage}: missed: {'; '.join(record['decision']['missed'])}")
         return None
 
     def _calibrate(self, errors: orm.Dict) -> orm.Dict:

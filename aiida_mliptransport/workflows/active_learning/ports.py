@@ -21,6 +21,7 @@ from ..label.teacher import TeacherLabelWorkChain
 from ..label.vasp import VaspLabelWorkChain
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .observable import observable_problem
 from .settings import CalibrationParameters
 
 LABEL_ENGINES = {
@@ -120,7 +121,7 @@ def define_inputs(spec: Any) -> None:
         "targets",
         valid_type=orm.Dict,
         serializer=orm.to_aiida_type,
-        help="Error targets that make a campaign converged.",
+        help="Targets that make a campaign converged: errors, shares, and D or σ (observable).",
     )
     spec.input(
         "budget",
@@ -258,4 +259,4 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
             f"transport.drivers is {drivers.value}, but the committee has {committee.value} "
             "members; raise training.committee_size or let fewer drive"
         )
-    return None
+    return observable_problem(inputs)

@@ -109,6 +109,36 @@ def test_a_target_that_is_missed_keeps_the_loop_going(rmse, labelled):
     assert not assess(rmse=rmse, labelled=labelled)["converged"]
 
 
+def test_an_observable_that_still_moves_keeps_the_loop_going():
+    target = {
+        "quantity": "D", "species": "Li", "temperature_K": 1200.0, "max_relative_error": 0.2,
+        "length_ps": 20.0,
+    }  # fmt: skip
+    entry = {
+        "D_cm2_s": 4e-5, "interval_95": [3.6e-5, 4.4e-5], "resolved": True,
+        "dominant_error": "sampling",
+    }  # fmt: skip
+    errors = make_errors(0.1)
+
+    def record(before):
+        return assess_iteration(
+            iteration=orm.Int(2),
+            selection=make_selection(0.2),
+            trust_levels=orm.Dict({"low": 0.5, "high": 0.9}),
+            calibrated_levels=propose_trust_levels(errors=errors, parameters=orm.Dict(FACTORS)),
+            errors=errors,
+            ledger=orm.Dict({"n_iterations_that_labelled": 2}),
+            targets=orm.Dict({**TARGETS, "observable": target}),
+            observables=orm.Dict({"points": [{"diffusion": {"Li": entry}}]}),
+            previous=orm.Dict({"observable": {"value": before}}),
+        )
+
+    assert record(3.9e-5)["converged"]
+    moved = record(2e-5)
+    assert not moved["converged"]
+    assert moved["decision"]["missed"] == ["observable_change: 1, at most 0.2"]
+
+
 def make_observables(slope=1.0, relative=0.05, resolved=True, temperatures=(1000, 1200, 1400)):
     return orm.Dict(
         {
