@@ -110,9 +110,8 @@ def hops_by_displacement(
     In the spirit of Candelier et al., Phys. Rev. Lett. 105, 135702 (2010), and of Keys et al.,
     Phys. Rev. X 1, 021013 (2011).
     """
-    _check_dt(dt_ps)
     array = np.asarray(check_positions(positions), dtype=np.float64)
-    means, moves = _windowed_moves(array, dt_ps, window_ps)
+    means, moves = windowed_moves(array, dt_ps, window_ps)
     width = len(array) + 1 - len(means)
     distance = np.linalg.norm(moves, axis=2)
     _require_above_noise(threshold_angstrom, distance)
@@ -137,21 +136,18 @@ def hops_by_displacement(
     )
 
 
-def jump_length_histogram(hops: HopList, bin_width_angstrom: float = 0.1) -> JumpLengths:
-    """Numbers of hops by jump length, in bins centred on multiples of the width."""
-    if not bin_width_angstrom > 0.0:
-        msg = f"bin_width_angstrom is {bin_width_angstrom}, expected a positive length"
-        raise ValueError(msg)
-    counts = np.bincount(np.rint(hops.lengths / bin_width_angstrom).astype(np.int64))
-    return JumpLengths(
-        bin_width_angstrom * np.arange(len(counts), dtype=np.float64), counts, np.sqrt(counts)
-    )
-
-
-def _windowed_moves(
-    array: FloatArray, dt_ps: float, window_ps: float
+def windowed_moves(
+    positions: ArrayLike, dt_ps: float, window_ps: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Means over each window, less the first frame, and the steps from each to the next."""
+    """Means over each window, less the first frame, and the steps from each to the next.
+
+    `positions` (n_frames, n_ions, 3) in Å, unwrapped. A window of w frames gives means
+    (n_frames + 1 - w, n_ions, 3) and steps (n_frames + 1 - 2w, n_ions, 3) in Å; step k leads from
+    the w frames before frame k + w to the w frames from it on. Raises ValueError for a window below
+    two frames or above half the run.
+    """
+    _check_dt(dt_ps)
+    array = np.asarray(check_positions(positions), dtype=np.float64)
     width, half = round(window_ps / dt_ps), (len(array) - 1) // 2
     if not 2 <= width <= half:
         msg = (
@@ -162,6 +158,17 @@ def _windowed_moves(
     total = np.concatenate([np.zeros((1, *array.shape[1:])), np.cumsum(array - array[0], axis=0)])
     means = (total[width:] - total[:-width]) / width
     return means, means[width:] - means[:-width]
+
+
+def jump_length_histogram(hops: HopList, bin_width_angstrom: float = 0.1) -> JumpLengths:
+    """Numbers of hops by jump length, in bins centred on multiples of the width."""
+    if not bin_width_angstrom > 0.0:
+        msg = f"bin_width_angstrom is {bin_width_angstrom}, expected a positive length"
+        raise ValueError(msg)
+    counts = np.bincount(np.rint(hops.lengths / bin_width_angstrom).astype(np.int64))
+    return JumpLengths(
+        bin_width_angstrom * np.arange(len(counts), dtype=np.float64), counts, np.sqrt(counts)
+    )
 
 
 def _require_above_noise(threshold_angstrom: float, distance: FloatArray) -> None:
