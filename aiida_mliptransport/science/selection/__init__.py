@@ -1,5 +1,9 @@
-"""Which frames to label: committee deviation, trust levels, screening, diversity, blind test."""
+"""Which frames to label: deviation, trust levels, screening, strategies, the blind test.
 
+Weights of atoms that hop are in :mod:`.hop_weights`, which builds on :mod:`..transport`.
+"""
+
+from .batch import choose_batch
 from .blind import (
     blind_capacity,
     decorrelated_from,
@@ -25,9 +29,13 @@ from .diversity import (
     radial_descriptor,
 )
 from .force_errors import ForceErrors, SpeciesForceErrors, force_rmse
+from .leverage import LogDetSelection, greedy_log_det, leverage, species_leverage
 from .limits import PairLimits, ScreeningCriteria, contact_limits_from_frames, covalent_limits
+from .maxvol import extrapolation_grade, maxvol_rows
 from .neighbours import NeighbourPairs, cell_heights, closest_contacts, neighbour_pairs
+from .pool import Pool, informativeness
 from .screening import Reason, ScreeningResult, physical_window, screen_frames
+from .strategies import STRATEGIES, Strategy, get_strategy
 from .trust import (
     ClassCounts,
     FrameClass,
@@ -39,6 +47,7 @@ from .trust import (
 )
 
 __all__ = [
+    "STRATEGIES",
     "ClassCounts",
     "DeviationCalibration",
     "DiverseSelection",
@@ -46,17 +55,21 @@ __all__ = [
     "FrameClass",
     "FrameDeviation",
     "FrameScores",
+    "LogDetSelection",
     "NeighbourPairs",
     "PairLimits",
+    "Pool",
     "Reason",
     "ScreeningCriteria",
     "ScreeningResult",
     "SpeciesForceErrors",
+    "Strategy",
     "TrustLevels",
     "TrustProposal",
     "blind_capacity",
     "calibrate_deviation",
     "cell_heights",
+    "choose_batch",
     "classify",
     "closest_contacts",
     "conformal_rank",
@@ -67,11 +80,17 @@ __all__ = [
     "displacement_tolerance",
     "draw_blind",
     "effective_size",
+    "extrapolation_grade",
     "farthest_point_sampling",
     "force_deviation",
     "force_rmse",
     "frame_scores",
+    "get_strategy",
+    "greedy_log_det",
+    "informativeness",
     "levels_from_calibration",
+    "leverage",
+    "maxvol_rows",
     "neighbour_pairs",
     "physical_window",
     "pool_scores",
@@ -79,6 +98,7 @@ __all__ = [
     "radial_descriptor",
     "screen_frames",
     "species_deviation",
+    "species_leverage",
     "statistical_inefficiency",
     "summarise_deviation",
     "trust_levels_from_blind",
