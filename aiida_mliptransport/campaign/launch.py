@@ -112,7 +112,7 @@ def _teacher(campaign: Campaign) -> orm.Data:
     return node.store()
 
 
-def check_daemon(campaign: Campaign) -> None:
+def check_daemon(max_concurrent: int) -> None:
     """Raise `CampaignError` if no daemon runs or its slots do not hold the widest fan-out."""
     from aiida.engine.daemon.client import get_daemon_client
     from aiida.manage import get_config_option, get_manager
@@ -131,11 +131,11 @@ def check_daemon(campaign: Campaign) -> None:
         )
     slots = int(get_config_option("daemon.worker_process_slots"))
     workers = client.get_number_of_workers(timeout=10)
-    needed = campaign.max_concurrent + WAITING_PARENTS
+    needed = max_concurrent + WAITING_PARENTS
     if slots * workers < needed:
         raise CampaignError(
             f"the daemon has {workers} worker(s) with {slots} slots each, expected {needed} slots "
-            f"or more for max_concurrent {campaign.max_concurrent}: waiting parents would block "
+            f"or more for max_concurrent {max_concurrent}: waiting parents would block "
             f"their children; run `verdi config set daemon.worker_process_slots 200` and "
             "`verdi daemon restart`"
         )
@@ -188,7 +188,7 @@ def launch(campaign: Campaign) -> orm.WorkChainNode:
     """Submit the campaign to the daemon and return its node."""
     from aiida.engine import submit
 
-    check_daemon(campaign)
+    check_daemon(campaign.max_concurrent)
     node = submit(build(campaign))
     text = campaign.source.path.read_text(encoding="utf-8")
     node.base.extras.set(CAMPAIGN_EXTRA, {"file": text, "engine": campaign.engine})

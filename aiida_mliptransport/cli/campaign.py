@@ -9,12 +9,22 @@ import click
 from .common import duration, load_process, load_profile, print_table
 
 if TYPE_CHECKING:
+    from aiida import orm
+
     from ..campaign.schema import Campaign
     from ..tools.progress import Progress
 
 
 @click.command()
-@click.argument("campaign_file", type=click.Path(), metavar="CAMPAIGN.yaml")
+@click.argument("campaign_file", type=click.Path(), metavar="CAMPAIGN.yaml", required=False)
+@click.option(
+    "--resume",
+    "resumed",
+    metavar="PK",
+    help="Go on from the last whole iteration of a campaign that has ended; without a file.",
+)
+@click.option("--max-labels", type=click.IntRange(min=1), help="With --resume: the new budget.")
+@click.option("--max-iterations", type=click.IntRange(min=1), help="With --resume: the new budget.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the jobs, submit nothing.")
 @click.option(
     "--engine",
@@ -26,7 +36,10 @@ if TYPE_CHECKING:
 @click.pass_context
 def launch(
     ctx: click.Context,
-    campaign_file: str,
+    campaign_file: str | None,
+    resumed: str | None,
+    max_labels: int | None,
+    max_iterations: int | None,
     dry_run: bool,
     engine: str | None,
     wait: bool,
@@ -38,7 +51,27 @@ def launch(
     Examples:
       aiida-mliptransport launch campaign.yaml --dry-run
       aiida-mliptransport launch campaign.yaml --engine cp2k --follow
+      aiida-mliptransport launch --resume 1234 --max-iterations 12
     """
+    budget = {
+        name: value
+        for name, value in (("max_labels", max_labels), ("max_iterations", max_iterations))
+        if value is not None
+    }
+    if resumed is not None:
+        if campaign_file is not None:
+            raise click.UsageError("--resume takes the inputs of the process; leave the file out")
+        if engine is not None:
+            raise click.UsageError("--resume keeps the engine of the campaign; leave --engine out")
+        load_profile(ctx)
+        _resume(load_process(resumed), budget, dry_run, wait, follow_)
+        return
+    if campaign_file is None:
+        raise click.UsageError("give CAMPAIGN.yaml, or --resume PK")
+    if budget:
+        raise click.UsageError(
+            "--max-labels and --max-iterations go with --resume; set 'budget' in the file"
+        )
     from ..campaign.schema import load_campaign
 
     campaign = load_campaign(campaign_file, engine=engine)
@@ -50,10 +83,31 @@ def launch(
 
     node = submit_campaign(campaign)
     click.echo(f"campaign {campaign.name!r} is process {node.pk}")
+    _submitted(node.pk, wait, follow_)
+
+
+def _submitted(pk: int, wait: bool, follow_: bool) -> None:
     if follow_ or wait:
-        _end(_watch(node.pk, quiet=not follow_))
+        _end(_watch(pk, quiet=not follow_))
     else:
-        click.echo(f"watch it with: aiida-mliptransport status {node.pk} --follow")
+        click.echo(f"watch it with: aiida-mliptransport status {pk} --follow")
+
+
+def _resume(
+    node: orm.ProcessNode, budget: dict[str, int], dry_run: bool, wait: bool, follow_: bool
+) -> None:
+    from ..campaign.resume import build_resumed, resume
+
+    if dry_run:
+        state = build_resumed(node, budget).resumed
+        click.echo(
+            f"would go on from process {node.pk} after {len(state.get('records', {}))} iterations "
+            f"with {state['labels'].value} labels spent; nothing was submitted"
+        )
+        return
+    new = resume(node, budget)
+    click.echo(f"process {new.pk} goes on from process {node.pk}")
+    _submitted(new.pk, wait, follow_)
 
 
 @click.command()

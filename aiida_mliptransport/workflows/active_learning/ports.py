@@ -22,6 +22,7 @@ from ..label.vasp import VaspLabelWorkChain
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .observable import observable_problem
+from .resume import define_resumed
 from .settings import CalibrationParameters
 
 LABEL_ENGINES = {
@@ -144,6 +145,7 @@ def define_inputs(spec: Any) -> None:
         default=lambda: orm.Bool(False),
         help="Remove the working directories of all jobs when the loop has ended.",
     )
+    define_resumed(spec)
     spec.inputs.validator = _validate_inputs
 
 
@@ -197,13 +199,13 @@ def define_exit_codes(spec: Any) -> None:
         410,
         "ERROR_LABEL_BUDGET_SPENT",
         message="The label budget was spent before the targets were met; the outputs hold "
-        "what there is. Raise budget.max_labels, or start again from the outputs.",
+        "what there is. Go on with `launch --resume <pk> --max-labels <n>`.",
     )
     spec.exit_code(
         411,
         "ERROR_ITERATION_BUDGET_SPENT",
         message="The iterations were spent before the targets were met; the outputs hold what "
-        "there is. Raise budget.max_iterations, or start again from the outputs.",
+        "there is. Go on with `launch --resume <pk> --max-iterations <n>`.",
     )
 
 

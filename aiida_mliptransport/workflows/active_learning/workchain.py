@@ -28,6 +28,7 @@ from .ports import (
     define_outputs,
     engine_of,
 )
+from .resume import restore
 
 #: Extra on the process node with which ``aiida-mliptransport finish`` asks the loop to end.
 FINISH_EXTRA = "mliptransport_finish"
@@ -88,9 +89,14 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         self.ctx.selections = {}
         given = self.inputs.selection.get_dict().get("trust_levels")
         self.ctx.trust = orm.Dict(given).store() if given else None
+        if "resumed" in self.inputs:
+            restore(self.ctx, self.inputs.resumed)
+            self.report(
+                f"resumed after {self.ctx.iteration} iterations with {self.ctx.labels} labels spent"
+            )
 
     def should_run_aimd(self) -> bool:
-        return engine_of(self.inputs.get("aimd", {})) is not None
+        return "resumed" not in self.inputs and engine_of(self.inputs.get("aimd", {})) is not None
 
     def run_aimd(self) -> Any:
         """Run the labeller's own MD for the first frames."""
@@ -124,7 +130,8 @@ class ActiveLearningWorkChain(JudgingWorkChain):
 
     def prepare_structures(self) -> None:
         """Start explorations from the labeller's last frames, which are hotter than a crystal."""
-        self.ctx.start = dict(self.inputs.structures)
+        known = self.inputs.get("resumed", {}).get("structures", {})
+        self.ctx.start = {**self.inputs.structures, **known}
         if "aimd" not in self.ctx:
             return
         trajectories = _trajectories(self.ctx.aimd)

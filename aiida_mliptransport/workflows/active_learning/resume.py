@@ -1,0 +1,182 @@
+"""Going on from where an earlier process of the loop ended: what it left, and how it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ProcessBuilder
+
+from ...data.frames import FrameSetData
+from ...data.potential import PotentialData
+from ..submission import find_child
+
+#: Parts of the state that are namespaces: name to type and what they hold.
+NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
+    "frames": (FrameSetData, "Training frames by stage."),
+    "blind_frames": (FrameSetData, "Blind frames by iteration."),
+    "selections": (orm.Dict, "Selections by iteration; they know how the blind frames were drawn."),
+    "records": (orm.Dict, "Records by iteration."),
+    "committee": (PotentialData, "Committee of the last iteration."),
+    "structures": (orm.StructureData, "Starts of the explorations, by structure."),
+}
+
+
+class NothingToResumeError(ValueError):
+    """A process left nothing from which a campaign could go on; the message says why."""
+
+
+def define_resumed(spec: Any) -> None:
+    """Declare the namespace ``resumed``: the state at the end of the last whole iteration."""
+    spec.input_namespace(
+        "resumed",
+        required=False,
+        populate_defaults=False,
+        help="What an earlier process of this campaign left; see resume_builder.",
+    )
+    for name, (kind, words) in NAMESPACES.items():
+        spec.input_namespace(
+            f"resumed.{name}", valid_type=kind, dynamic=True, required=False, help=words
+        )
+    spec.input(
+        "resumed.trust_levels",
+        valid_type=orm.Dict,
+        required=False,
+        help="Trust levels after the last iteration.",
+    )
+    spec.input(
+        "resumed.labels", valid_type=orm.Int, required=False, help="Labels that were spent so far."
+    )
+
+
+def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
+    """Set the counters and collections of the loop to what ``resumed`` holds."""
+    ctx.frames = dict(resumed["frames"])
+    ctx.blind = dict(resumed.get("blind_frames", {}))
+    ctx.committee = dict(resumed.get("committee", {}))
+    ctx.selections = dict(resumed.get("selections", {}))
+    ctx.labels = resumed["labels"].value
+    ctx.trust = resumed.get("trust_levels", ctx.trust)
+    records = dict(resumed.get("records", {}))
+    if not records:
+        return
+    ctx.records = {name.replace("iteration_", "record__"): node for name, node in records.items()}
+    last = records[max(records)]
+    ctx.iteration = last["iteration"]
+    ctx.labelled_iterations = last["n_iterations_that_labelled"]
+    if last["converged"]:
+        # Only the final training, and what follows it, was missing.
+        ctx.stop_reason = "targets met: " + "; ".join(last["decision"]["met"])
+
+
+def resume_builder(node: orm.WorkChainNode, budget: Mapping[str, int]) -> ProcessBuilder:
+    """Return the inputs of ``node`` with all that its whole iterations gave.
+
+    An iteration that was broken off begins anew; its finished jobs come from AiiDA's cache and its
+    labels from the ledger, where these are in use, for seeds and inputs are the same.
+
+    Parameters
+    ----------
+    node
+        A loop that ended, in whatever way; also one that was itself resumed.
+    budget
+        ``max_labels`` and ``max_iterations`` in the place of those of ``node``.
+
+    Raises
+    ------
+    NothingToResumeError
+        If not even the first frames are there, all is done, or the budget is spent already.
+    """
+    builder = node.get_builder_restart()
+    state = _state(node)
+    limits = {**node.inputs.budget.get_dict(), **budget}
+    records = state["records"]
+    converged = bool(records) and bool(records[max(records)]["converged"])
+    if converged and node.is_finished_ok:
+        raise NothingToResumeError(
+            f"process {node.pk} met its targets and ended well: nothing is left to do; for other "
+            "targets launch a campaign file with its frames"
+        )
+    if not converged:
+        for name, spent in (
+            ("max_labels", state["labels"].value),
+            ("max_iterations", len(records)),
+        ):
+            if spent >= limits[name]:
+                raise NothingToResumeError(
+                    f"budget.{name} is {limits[name]} and process {node.pk} has spent {spent}: "
+                    f"raise it, for example with --{name.replace('_', '-')} {2 * max(spent, 1)}"
+                )
+    builder.budget = orm.Dict(limits)
+    # A namespace without nodes is left out; a node may be 0 and is not.
+    builder.resumed = {key: value for key, value in state.items() if value != {}}
+    return builder
+
+
+def _state(node: orm.WorkChainNode) -> dict[str, Any]:
+    """Return the content of ``resumed`` after the last whole iteration of ``node``."""
+    state = _first_frames(node)
+    number = len(state["records"]) + 1
+    while _finished(node, f"iteration_{number:02d}_assess") is not None:
+        stage = f"iteration_{number:02d}"
+        step = {
+            name: _outputs(node, f"{stage}_{name}")
+            for name in (
+                "select", "label_candidates", "label_blind", "train", "calibrate", "assess",
+            )
+        }  # fmt: skip
+        if "frames" in step["label_candidates"]:
+            state["frames"][stage] = step["label_candidates"]["frames"]
+        state["blind_frames"][stage] = step["label_blind"]["frames"]
+        state["selections"][stage] = step["select"]["selection"]
+        state["records"][stage] = step["assess"]["result"]
+        state["committee"] = dict(step["train"]["potentials"])
+        state["trust_levels"] = step["calibrate"]["levels"]
+        state["labels"] = orm.Int(step["assess"]["result"]["n_labels_total"])
+        number += 1
+    return state
+
+
+def _first_frames(node: orm.WorkChainNode) -> dict[str, Any]:
+    """Return the state with which ``node`` began its first iteration."""
+    given = node.inputs
+    if "resumed" in given:
+        earlier = given.resumed
+        state: dict[str, Any] = {
+            name: dict(earlier[name]) if name in earlier else {} for name in NAMESPACES
+        }
+        if "trust_levels" in earlier:
+            state["trust_levels"] = earlier.trust_levels
+        return {**state, "labels": earlier.labels}
+    state = {name: {} for name in NAMESPACES}
+    state["frames"] = dict(given.initial_frames) if "initial_frames" in given else {}
+    labels = 0
+    aimd = find_child(node, "aimd")
+    if aimd is not None and "frames" in aimd.outputs:
+        state["frames"]["initial"] = aimd.outputs.frames
+        failures = aimd.outputs.failures["failures"] if "failures" in aimd.outputs else []
+        labels = aimd.outputs.frames.n_frames + len(failures)
+    if not state["frames"]:
+        raise NothingToResumeError(
+            f"process {node.pk} ended before it had its first frames: there is nothing to go on "
+            "from; launch the campaign file anew"
+        )
+    for name in given.structures:
+        start = _outputs(node, f"start_{name}").get("result")
+        if start is not None:
+            state["structures"][name] = start
+    return {**state, "labels": orm.Int(labels)}
+
+
+def _finished(node: orm.WorkChainNode, label: str) -> orm.ProcessNode | None:
+    child = find_child(node, label)
+    return child if child is not None and child.is_finished_ok else None
+
+
+def _outputs(node: orm.WorkChainNode, label: str) -> Mapping[str, Any]:
+    """Return the outputs of a child, namespaces as mappings; empty where there is no child."""
+    child = find_child(node, label)
+    if child is None:
+        return {}
+    return {name: child.outputs[name] for name in child.outputs}

@@ -1,0 +1,127 @@
+"""A campaign goes on from its last whole iteration, whatever ended it."""
+
+from types import SimpleNamespace
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.science.frames import Frames
+from aiida_mliptransport.workflows.active_learning import resume
+
+pytestmark = pytest.mark.medium
+
+
+@pytest.fixture(autouse=True)
+def profile(aiida_profile):
+    return aiida_profile
+
+
+def cell():
+    return orm.StructureData(ase=bulk("LiCl", "rocksalt", a=5.1, cubic=True))
+
+
+def frames(n):
+    images = []
+    for number in range(n):
+        atoms = bulk("LiCl", "rocksalt", a=5.1 + 0.01 * number, cubic=True)
+        atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=0.0 * atoms.positions)
+        images.append(atoms)
+    return FrameSetData(Frames.from_atoms(images), level_of_theory={"engine": "test"})
+
+
+class Loop:
+    """A process of the loop with the children that it had when it ended."""
+
+    def __init__(self, **inputs):
+        self.node = orm.WorkChainNode()
+        for label, value in {"structures__licl": cell(), **inputs}.items():
+            node = value if value.is_stored else value.store()
+            self.node.base.links.add_incoming(node, LinkType.INPUT_WORK, label)
+        self.node.store()
+
+    def child(self, label, status=0, **outputs):
+        child = orm.WorkChainNode()
+        child.base.links.add_incoming(self.node, LinkType.CALL_WORK, label)
+        child.set_process_state(ProcessState.FINISHED)
+        child.set_exit_status(status)
+        child.store()
+        for name, node in outputs.items():
+            node = node if node.is_stored else node.store()
+            node.base.links.add_incoming(child, LinkType.RETURN, name)
+        child.seal()
+
+    def iteration(self, number, labels, whole=True):
+        stage = f"iteration_{number:02d}"
+        self.child(f"{stage}_train", potentials__member_0=orm.Int(number))
+        self.child(f"{stage}_select", selection=orm.Dict({"n_blind_chosen": number}))
+        self.child(f"{stage}_label_candidates", frames=frames(number))
+        self.child(f"{stage}_label_blind", frames=frames(number + 1))
+        if whole:
+            self.child(f"{stage}_calibrate", levels=orm.Dict({"low": 0.1 * number, "high": 1.0}))
+            record = {
+                "iteration": number, "n_labels_total": labels, "converged": False,
+                "n_iterations_that_labelled": number, "decision": {"met": []},
+            }  # fmt: skip
+            self.child(f"{stage}_assess", result=orm.Dict(record))
+
+
+@pytest.fixture
+def broken_off():
+    """A loop that was killed while it labelled in its third iteration."""
+    loop = Loop()
+    loop.child("aimd", frames=frames(5), failures=orm.Dict({"failures": [{}, {}]}))
+    loop.child("start_licl", result=cell())
+    loop.iteration(1, 12)
+    loop.iteration(2, 19)
+    loop.iteration(3, 30, whole=False)
+    return loop
+
+
+def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
+    state = resume._state(broken_off.node)
+    assert sorted(state["frames"]) == ["initial", "iteration_01", "iteration_02"]
+    assert sorted(state["blind_frames"]) == ["iteration_01", "iteration_02"]
+    assert state["labels"].value == 19
+    assert state["trust_levels"]["low"] == pytest.approx(0.2)
+    assert state["committee"]["member_0"].value == 2
+    assert list(state["structures"]) == ["licl"]
+
+
+def test_the_loop_takes_the_state_up(broken_off):
+    ctx = SimpleNamespace(trust=None, stop_reason="", iteration=0, records={})
+    resume.restore(ctx, resume._state(broken_off.node))
+    assert (ctx.iteration, ctx.labelled_iterations, ctx.labels) == (2, 2, 19)
+    assert sorted(ctx.records) == ["record__01", "record__02"]
+    assert sorted(ctx.selections) == ["iteration_01", "iteration_02"]
+    assert ctx.stop_reason == ""
+
+
+def test_a_process_that_was_itself_resumed_hands_on_what_it_was_given(broken_off):
+    first = resume._state(broken_off.node)
+    given = {"resumed__labels": first["labels"], "resumed__trust_levels": first["trust_levels"]}
+    for name in resume.NAMESPACES:
+        given |= {f"resumed__{name}__{key}": node for key, node in first[name].items()}
+    again = Loop(**given)
+    again.iteration(3, 31)
+    state = resume._state(again.node)
+    assert sorted(state["records"]) == ["iteration_01", "iteration_02", "iteration_03"]
+    assert sorted(state["frames"])[-1] == "iteration_03"
+    assert state["labels"].value == 31
+
+
+def test_labels_of_the_first_md_count_also_those_that_failed():
+    loop = Loop()
+    loop.child("aimd", frames=frames(5), failures=orm.Dict({"failures": [{}, {}]}))
+    state = resume._state(loop.node)
+    assert state["labels"].value == 7
+    assert state["records"] == {}
+
+
+def test_without_first_frames_there_is_nothing_to_resume():
+    with pytest.raises(resume.NothingToResumeError, match="before it had its first frames"):
+        resume._state(Loop().node)
