@@ -41,6 +41,9 @@ class EvaluateParameters(BaseModel):
     store_forces
         Whether the predicted forces are kept; by default those on frames are and those on a
         trajectory are not.
+    descriptors
+        Whether descriptors of the driving member are kept: ``none``, their mean over the atoms of
+        each ``species``, or also those of all ``atoms``.
     bootstrap
         What is resampled for the error bar of the force RMSE: ``frames`` (for decorrelated ones),
         or ``origins`` (whole trajectories).
@@ -52,6 +55,7 @@ class EvaluateParameters(BaseModel):
 
     stride: int = Field(default=1, gt=0)
     store_forces: bool | None = None
+    descriptors: Literal["none", "species", "atoms"] = "none"
     bootstrap: Literal["frames", "origins"] = "frames"
     n_bootstrap: int = Field(default=1000, gt=1)
     seed: int = Field(default=1, ge=0)
@@ -87,7 +91,7 @@ class EvaluateCalculation(CalcJob):
             serializer=to_aiida_type,
             default=lambda: orm.Dict({}),
             validator=_validate_parameters,
-            help="stride, store_forces, bootstrap, n_bootstrap, seed.",
+            help="stride, store_forces, descriptors, bootstrap, n_bootstrap, seed.",
         )
         spec.inputs.validator = _validate_inputs
         spec.inputs["metadata"]["options"]["resources"].default = {
@@ -110,7 +114,10 @@ class EvaluateCalculation(CalcJob):
             valid_type=orm.ArrayData,
             help="Per system system_000: energies (n,) eV, stresses (n, 3, 3) eV/Å³ and forces "
             "(n, N, 3) eV/Å of the driving member, member_energies (M, n); for two members or "
-            "more max_force_deviation, mean_force_deviation (n,) and force_deviation (n, N) eV/Å.",
+            "more max_force_deviation, mean_force_deviation (n,) and force_deviation (n, N) eV/Å; "
+            "where asked for, descriptors (n, S, D) of the driving member, means over the atoms of "
+            "each species in the order of its type map, and atomic_descriptors (n, N, D). The "
+            "attribute descriptors_missing says why there are none.",
         )
         spec.default_output_node = "errors"
         spec.exit_code(
@@ -137,9 +144,13 @@ class EvaluateCalculation(CalcJob):
         root = Path(folder.abspath)
         np.savez(root / "frames.npz", **frame_arrays(evaluated_frames(self.inputs)))
         specs, copies = place_potentials(self.inputs.potentials)
+        parameters = EvaluateParameters.model_validate(self.inputs.parameters.get_dict())
         with folder.open("evaluate.json", "w") as handle:
             json.dump(
-                {"potentials": [get_backend(s.backend).calculator_spec(s) for s in specs]},
+                {
+                    "potentials": [get_backend(s.backend).calculator_spec(s) for s in specs],
+                    "descriptors": parameters.descriptors,
+                },
                 handle,
                 indent=2,
                 sort_keys=True,

@@ -66,7 +66,9 @@ class EvaluateParser(Parser):
         keep_forces = parameters.store_forces
         if keep_forces is None:
             keep_forces = "frames" in inputs
-        self.out("predictions", prediction_arrays(predictions, keep_forces))
+        array = prediction_arrays(predictions, keep_forces)
+        missing = add_descriptors(array, path)
+        self.out("predictions", array)
 
         for number, name in enumerate(members):
             count = broken_frames(predictions, number)
@@ -76,7 +78,7 @@ class EvaluateParser(Parser):
                 )
         if frames.labelled:
             table = error_table(frames, predictions, members, parameters)
-            table["warnings"] = self._version_warnings(names)
+            table["warnings"] = self._version_warnings(names) + ([missing] if missing else [])
             self.out("errors", orm.Dict(table))
         return None
 
@@ -131,6 +133,19 @@ def prediction_arrays(predictions: Predictions, keep_forces: bool) -> orm.ArrayD
             array.set_array(f"{prefix}_max_force_deviation", summary.max)
             array.set_array(f"{prefix}_mean_force_deviation", summary.mean)
     return array
+
+
+def add_descriptors(array: orm.ArrayData, path: Path) -> str | None:
+    """Add the descriptors of ``predictions.npz``; return why there are none though asked for."""
+    with np.load(path, allow_pickle=False) as archive:
+        for key in archive.files:
+            if key.endswith("_descriptors"):
+                array.set_array(key, archive[key])
+        if "descriptors_missing" not in archive.files:
+            return None
+        reason = str(archive["descriptors_missing"])
+    array.base.attributes.set("descriptors_missing", reason)
+    return reason
 
 
 def error_table(

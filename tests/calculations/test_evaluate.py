@@ -88,7 +88,9 @@ def test_unknown_parameter_is_refused(generate_calc_job, inputs):
 def test_runner_evaluates_any_registered_calculator(generate_calc_job, inputs, frames):
     folder, _ = generate_calc_job(ENTRY_POINT, inputs)
     lj = {"name": "lj", "epsilon_eV": 0.2, "sigma_A": 2.2, "cutoff_A": 5.0}
-    (folder / "evaluate.json").write_text(json.dumps({"potentials": [lj, lj]}))
+    (folder / "evaluate.json").write_text(
+        json.dumps({"potentials": [lj, lj], "descriptors": "species"})
+    )
     subprocess.run([sys.executable, "evaluate_runner.py"], cwd=folder, check=True)
     with np.load(folder / "predictions.npz") as arrays:
         assert arrays["system_000_energies"].shape == (2, 3)
@@ -98,6 +100,7 @@ def test_runner_evaluates_any_registered_calculator(generate_calc_job, inputs, f
         np.testing.assert_array_equal(forces[0], forces[1])
         # Newton's third law: the sum over atoms vanishes.
         np.testing.assert_allclose(forces.sum(axis=2), 0, atol=1e-10)
+        assert "(lj) gives no descriptors" in str(arrays["descriptors_missing"])
 
 
 @pytest.mark.deepmd
@@ -123,13 +126,59 @@ def test_real_committee_is_evaluated_against_its_labels(tiny_committee, make_cod
 
 
 @pytest.mark.deepmd
+def test_descriptors_are_the_model_s_own_and_means_over_species(tiny_committee, make_code, frames):
+    results, node = run_get_node(
+        CalculationFactory(ENTRY_POINT),
+        code=make_code("python"),
+        frames=frames,
+        potentials={f"member_{i}": potential for i, potential in enumerate(tiny_committee)},
+        parameters=orm.Dict({"descriptors": "atoms"}),
+        metadata={"options": {"max_wallclock_seconds": 300}},
+    )
+    assert node.is_finished_ok, node.exit_message
+    predictions = results["predictions"]
+    assert "descriptors_missing" not in predictions.base.attributes.all
+    by_atom = predictions.get_array("system_000_atomic_descriptors")
+    by_species = predictions.get_array("system_000_descriptors")
+    # Filters [4, 8] with 4 axis neurons give 8 x 4 numbers for an atom.
+    assert by_atom.shape == (3, 8, 32)
+    assert by_species.shape == (3, 2, 32)
+    assert by_atom.dtype == np.float32
+    numbers = frames.frames.systems[0].numbers
+    for kind, number in enumerate((3, 17)):
+        np.testing.assert_allclose(
+            by_species[:, kind], by_atom[:, numbers == number].mean(axis=1), rtol=1e-5, atol=1e-7
+        )
+    assert np.ptp(by_atom[:, numbers == 3], axis=1).max() > 1e-3
+
+
+@pytest.mark.deepmd
+@pytest.mark.parametrize("role", ["model", "compressed"])
+def test_descriptors_do_not_change_under_rotation(role, tiny_committee, tmp_path, rattled_licl):
+    from aiida_mliptransport.calculations.runners.evaluate_runner import deepmd_predictor
+
+    (tmp_path / "model.pb").write_bytes(tiny_committee[0].read(role))
+    _, describe = deepmd_predictor(
+        {"name": "deepmd", "model": str(tmp_path / "model.pb"), "type_map": ["Li", "Cl"]}
+    )
+    atoms = rattled_licl(1, seed=3)[0]
+    turned = atoms.copy()
+    turned.rotate(40, (1, 2, 3), rotate_cell=True)
+    system = Frames.from_atoms([atoms.copy(), turned]).systems[0]
+    arrays = {name: getattr(system, name) for name in ("numbers", "pbc", "positions", "cells")}
+    by_atom, _ = describe(arrays)
+    np.testing.assert_allclose(by_atom[0], by_atom[1], atol=1e-5)
+    assert np.abs(by_atom).max() > 0.01
+
+
+@pytest.mark.deepmd
 def test_stress_of_the_fast_path_is_that_of_finite_strain(tiny_committee, tmp_path, rattled_licl):
     """A wrong sign or a missing volume in the stress would pass every test on forces."""
     from aiida_mliptransport.calculations.runners.evaluate_runner import deepmd_predictor
 
     potential = tiny_committee[0]
     (tmp_path / "model.pb").write_bytes(potential.read("model"))
-    predict = deepmd_predictor(
+    predict, _ = deepmd_predictor(
         {"name": "deepmd", "model": str(tmp_path / "model.pb"), "type_map": ["Li", "Cl"]}
     )
     atoms = rattled_licl(1, seed=3)[0]

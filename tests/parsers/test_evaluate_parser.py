@@ -134,3 +134,26 @@ def test_missing_predictions_give_the_last_words_of_the_runner(parse):
 def test_walltime_is_told_from_a_crash(parse):
     _, node = parse({}, _walltime_exceeded=b"60\n")
     assert node.exit_status == 400
+
+
+def test_descriptors_are_kept_as_the_runner_wrote_them(parse, frames):
+    content = io.BytesIO(predictions(frames, [0.0, 0.1])["predictions.npz"])
+    rows = np.arange(4 * 2 * 3, dtype=np.float32).reshape(4, 2, 3)
+    buffer = io.BytesIO()
+    with np.load(content) as arrays:
+        np.savez(buffer, **arrays, system_000_descriptors=rows)
+    results, _ = parse({"predictions.npz": buffer.getvalue()})
+    stored = results["predictions"].get_array("system_000_descriptors")
+    np.testing.assert_array_equal(stored, rows)
+    assert stored.dtype == np.float32
+
+
+def test_a_potential_without_descriptors_is_named_in_the_warnings(parse, frames):
+    content = io.BytesIO(predictions(frames, [0.0, 0.1])["predictions.npz"])
+    reason = "the driving potential (lj) gives no descriptors"
+    buffer = io.BytesIO()
+    with np.load(content) as arrays:
+        np.savez(buffer, **arrays, descriptors_missing=np.array(reason))
+    results, _ = parse({"predictions.npz": buffer.getvalue()})
+    assert results["predictions"].base.attributes.get("descriptors_missing") == reason
+    assert reason in results["errors"]["warnings"]

@@ -3,7 +3,10 @@
 Reads ``evaluate.json`` (the potentials' descriptions, in order) and ``frames.npz``; writes
 ``predictions.npz`` with, for each system and M potentials, ``<system>_energies (M, n)`` in eV,
 ``<system>_forces (M, n, N, 3)`` in eV/Å and ``<system>_stresses (M, n, 3, 3)`` in eV/Å³ (NaN
-where the cell is not periodic in three directions).
+where the cell is not periodic in three directions). Where ``evaluate.json`` asks for them, also
+descriptors of the first potential in float32: ``<system>_descriptors (n, S, D)``, the mean over the
+atoms of each of the S species in the order of its type map, zero for absent ones, and
+``<system>_atomic_descriptors (n, N, D)``; ``descriptors_missing`` says why there are none.
 """
 
 from __future__ import annotations
@@ -15,15 +18,21 @@ import numpy as np
 
 def main():
     with open("evaluate.json") as handle:
-        specs = json.load(handle)["potentials"]
+        task = json.load(handle)
+    specs, wanted = task["potentials"], task["descriptors"]
     with np.load("frames.npz", allow_pickle=False) as archive:
         frames = dict(archive)
     names = sorted(key.removesuffix("_numbers") for key in frames if key.endswith("_numbers"))
     results = {
         f"{name}_{kind}": [] for name in names for kind in ("energies", "forces", "stresses")
     }
+    descriptors = {}
     for number, spec in enumerate(specs):
-        predict = predictor(spec)
+        predict, describe = predictor(spec)
+        if number == 0 and wanted != "none" and describe is None:
+            reason = f"the driving potential ({spec['name']}) gives no descriptors"
+            descriptors["descriptors_missing"] = np.array(reason)
+            print(reason, flush=True)
         for name in names:
             system = {
                 key: frames[f"{name}_{key}"] for key in ("numbers", "pbc", "positions", "cells")
@@ -31,19 +40,39 @@ def main():
             charge, multiplicity = (int(value) for value in frames[f"{name}_spin"])
             for kind, values in predict(system, charge, multiplicity).items():
                 results[f"{name}_{kind}"].append(values)
+            if number == 0 and wanted != "none" and describe is not None:
+                by_atom, by_species = describe(system)
+                descriptors[f"{name}_descriptors"] = by_species
+                if wanted == "atoms":
+                    descriptors[f"{name}_atomic_descriptors"] = by_atom
         print(f"potential {number + 1} of {len(specs)}: done", flush=True)
-    np.savez("predictions.npz", **{key: np.stack(values) for key, values in results.items()})
+    np.savez(
+        "predictions.npz",
+        **{key: np.stack(values) for key, values in results.items()},
+        **descriptors,
+    )
 
 
 def predictor(spec):
-    """Return a function of (system, charge, multiplicity) that gives energies, forces, stresses."""
+    """Return two functions: of (system, charge, multiplicity), and of a system.
+
+    The first gives energies, forces and stresses; the second descriptors by atom and by species,
+    None where the potential has none.
+    """
     if spec["name"] == "deepmd":
         return deepmd_predictor(spec)
-    return lambda system, charge, multiplicity: by_calculator(spec, system, charge, multiplicity)
+
+    def predict(system, charge, multiplicity):
+        return by_calculator(spec, system, charge, multiplicity)
+
+    return predict, None
 
 
 def deepmd_predictor(spec):
-    """Return a predictor that gives DeePMD-kit all frames at once: many times faster than ASE."""
+    """Return the two functions for DeePMD-kit, which takes all frames at once.
+
+    That is many times faster than a calculator of ASE.
+    """
     from importlib.metadata import version
 
     from ase.data import chemical_symbols
@@ -58,15 +87,17 @@ def deepmd_predictor(spec):
             "potential the model's own"
         )
 
+    def arguments(system):
+        n = len(system["positions"])
+        return (
+            system["positions"].reshape(n, -1),
+            system["cells"].reshape(n, 9) if system["pbc"].any() else None,
+            [type_map.index(chemical_symbols[number]) for number in system["numbers"]],
+        )
+
     def predict(system, charge, multiplicity):
         n, n_atoms = system["positions"].shape[:2]
-        periodic = system["pbc"].any()
-        types = [type_map.index(chemical_symbols[number]) for number in system["numbers"]]
-        energies, forces, virials = model.eval(
-            system["positions"].reshape(n, -1),
-            system["cells"].reshape(n, 9) if periodic else None,
-            types,
-        )[:3]
+        energies, forces, virials = model.eval(*arguments(system))[:3]
         stresses = np.full((n, 3, 3), np.nan)
         if system["pbc"].all():
             volumes = np.abs(np.linalg.det(system["cells"]))[:, None, None]
@@ -79,7 +110,19 @@ def deepmd_predictor(spec):
             "stresses": stresses,
         }
 
-    return predict
+    def describe(system):
+        places = arguments(system)
+        by_atom = np.asarray(model.eval_descriptor(*places), dtype=np.float32)
+        by_atom = by_atom.reshape(*system["positions"].shape[:2], -1)
+        kinds = np.array(places[2])
+        by_species = np.zeros((len(by_atom), len(type_map), by_atom.shape[2]), dtype=np.float32)
+        for kind in np.unique(kinds):
+            by_species[:, kind] = by_atom[:, kinds == kind].mean(axis=1)
+        return by_atom, by_species
+
+    # A TensorFlow graph has the node or not, as its frozen file was written.
+    tensors = getattr(model.deep_eval, "tensors", {"descriptor": True})
+    return predict, None if tensors["descriptor"] is None else describe
 
 
 def by_calculator(spec, system, charge, multiplicity):
