@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .launch import CAMPAIGN_EXTRA, check_daemon
 from .source import CampaignError
 
 if TYPE_CHECKING:
     from aiida import orm
-    from aiida.engine import ProcessBuilder
 
 
-def build_resumed(node: orm.ProcessNode, budget: Mapping[str, int]) -> ProcessBuilder:
-    """Return the builder with which the campaign of ``node`` goes on.
+def resumed_inputs(node: orm.ProcessNode, budget: Mapping[str, int]) -> dict[str, Any]:
+    """Return the inputs with which the campaign of ``node`` goes on.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def build_resumed(node: orm.ProcessNode, budget: Mapping[str, int]) -> ProcessBu
         If the process is another one, still runs, or left nothing to go on from.
     """
     from ..workflows.active_learning import ActiveLearningWorkChain
-    from ..workflows.active_learning.resume import NothingToResumeError, resume_builder
+    from ..workflows.active_learning.resume import NothingToResumeError, resume_inputs
 
     if node.process_class is not ActiveLearningWorkChain:
         raise CampaignError(
@@ -43,18 +42,18 @@ def build_resumed(node: orm.ProcessNode, budget: Mapping[str, int]) -> ProcessBu
             f"back, `verdi process kill {node.pk}` gives it up"
         )
     try:
-        return resume_builder(node, budget)
+        return resume_inputs(node, budget)
     except NothingToResumeError as error:
         raise CampaignError(str(error)) from error
 
 
 def resume(node: orm.ProcessNode, budget: Mapping[str, int]) -> orm.WorkChainNode:
-    """Submit a process that goes on from ``node``, and return it; see :func:`build_resumed`."""
+    """Submit a process that goes on from ``node``, and return it; see :func:`resumed_inputs`."""
     from aiida.engine import submit
 
-    builder = build_resumed(node, budget)
+    inputs = resumed_inputs(node, budget)
     check_daemon(node.inputs.max_concurrent.value)
-    new = submit(builder)
+    new = submit(node.process_class, inputs)
     known = node.base.extras.get(CAMPAIGN_EXTRA, None)
     if known is not None:
         new.base.extras.set(CAMPAIGN_EXTRA, known)

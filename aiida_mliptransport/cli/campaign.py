@@ -96,10 +96,10 @@ def _submitted(pk: int, wait: bool, follow_: bool) -> None:
 def _resume(
     node: orm.ProcessNode, budget: dict[str, int], dry_run: bool, wait: bool, follow_: bool
 ) -> None:
-    from ..campaign.resume import build_resumed, resume
+    from ..campaign.resume import resume, resumed_inputs
 
     if dry_run:
-        state = build_resumed(node, budget).resumed
+        state = resumed_inputs(node, budget)["resumed"]
         click.echo(
             f"would go on from process {node.pk} after {len(state.get('records', {}))} iterations "
             f"with {state['labels'].value} labels spent; nothing was submitted"

@@ -39,7 +39,8 @@ class Loop:
 
     def __init__(self, **inputs):
         self.node = orm.WorkChainNode()
-        for label, value in {"structures__licl": cell(), **inputs}.items():
+        budget = orm.Dict({"max_iterations": 2, "max_labels": 100})
+        for label, value in {"structures__licl": cell(), "budget": budget, **inputs}.items():
             node = value if value.is_stored else value.store()
             self.node.base.links.add_incoming(node, LinkType.INPUT_WORK, label)
         self.node.store()
@@ -90,6 +91,27 @@ def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
     assert state["trust_levels"]["low"] == pytest.approx(0.2)
     assert state["committee"]["member_0"].value == 2
     assert list(state["structures"]) == ["licl"]
+
+
+def test_the_other_inputs_are_those_of_the_process_with_its_job_options(broken_off):
+    broken_off.node.set_metadata_inputs({"structures": {}, "evaluate": {"metadata": {"a": 1}}})
+    inputs = resume.resume_inputs(broken_off.node, {"max_iterations": 5})
+    assert inputs["budget"].get_dict() == {"max_iterations": 5, "max_labels": 100}
+    assert inputs["structures"]["licl"].uuid == broken_off.node.inputs.structures.licl.uuid
+    assert inputs["evaluate"] == {"metadata": {"a": 1}}
+    assert inputs["resumed"]["labels"].value == 19
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({}, "max_iterations is 2 and process .* has spent 2: raise it, .* --max-iterations 4"),
+        ({"max_iterations": 9, "max_labels": 19}, "max_labels is 19 .* --max-labels 38"),
+    ],
+)
+def test_a_budget_that_is_spent_already_is_to_be_raised(broken_off, budget, message):
+    with pytest.raises(resume.NothingToResumeError, match=message):
+        resume.resume_inputs(broken_off.node, budget)
 
 
 def test_the_loop_takes_the_state_up(broken_off):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ProcessBuilder
+from aiida.common.links import LinkType
 
 from ...data.frames import FrameSetData
 from ...data.potential import PotentialData
@@ -33,7 +33,7 @@ def define_resumed(spec: Any) -> None:
         "resumed",
         required=False,
         populate_defaults=False,
-        help="What an earlier process of this campaign left; see resume_builder.",
+        help="What an earlier process of this campaign left; see resume_inputs.",
     )
     for name, (kind, words) in NAMESPACES.items():
         spec.input_namespace(
@@ -70,7 +70,7 @@ def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
         ctx.stop_reason = "targets met: " + "; ".join(last["decision"]["met"])
 
 
-def resume_builder(node: orm.WorkChainNode, budget: Mapping[str, int]) -> ProcessBuilder:
+def resume_inputs(node: orm.WorkChainNode, budget: Mapping[str, int]) -> dict[str, Any]:
     """Return the inputs of ``node`` with all that its whole iterations gave.
 
     An iteration that was broken off begins anew; its finished jobs come from AiiDA's cache and its
@@ -88,7 +88,6 @@ def resume_builder(node: orm.WorkChainNode, budget: Mapping[str, int]) -> Proces
     NothingToResumeError
         If not even the first frames are there, all is done, or the budget is spent already.
     """
-    builder = node.get_builder_restart()
     state = _state(node)
     limits = {**node.inputs.budget.get_dict(), **budget}
     records = state["records"]
@@ -108,10 +107,20 @@ def resume_builder(node: orm.WorkChainNode, budget: Mapping[str, int]) -> Proces
                     f"budget.{name} is {limits[name]} and process {node.pk} has spent {spent}: "
                     f"raise it, for example with --{name.replace('_', '-')} {2 * max(spent, 1)}"
                 )
-    builder.budget = orm.Dict(limits)
+    # Not get_builder_restart: it checks each namespace before the defaults are filled in.
+    given = node.base.links.get_incoming(link_type=LinkType.INPUT_WORK).nested()
+    inputs = _merged(given, node.get_metadata_inputs() or {})
     # A namespace without nodes is left out; a node may be 0 and is not.
-    builder.resumed = {key: value for key, value in state.items() if value != {}}
-    return builder
+    resumed = {key: value for key, value in state.items() if value != {}}
+    return {**inputs, "budget": orm.Dict(limits), "resumed": resumed}
+
+
+def _merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(left)
+    for key, value in right.items():
+        nested = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged
 
 
 def _state(node: orm.WorkChainNode) -> dict[str, Any]:
