@@ -107,11 +107,13 @@ def test_a_loop_without_first_frames_says_where_they_may_come_from(loop):
         ({"trust_levels": {"low": "a", "high": 0.1}}, r"selection\.trust_levels"),
         ({"calibration": {"coverage": 2.0}}, r"selection\.calibration: coverage is 2\.0"),
         ({"low_factor": 3.0, "high_factor": 3.0}, r"low_factor is 3\.0 and high_factor is 3\.0"),
+        ({"strategy": "dpgne"}, r"selection\.strategy is 'dpgne', expected one of"),
+        ({"mobile": ["Lithium"]}, r"selection\.mobile is \['Lithium'\]"),
+        ({"hops": 2.5}, r"selection\.hops is 2\.5, expected window_ps and jump_A"),
+        ({"min_separation_ps": -1.0}, r"selection\.min_separation_ps is -1\.0"),
     ],
 )
-def test_trust_levels_in_the_wrong_order_are_refused_before_the_first_label(
-    loop, selection, message
-):
+def test_a_selection_that_cannot_work_is_refused_before_the_first_label(loop, selection, message):
     builder = loop()
     given = orm.Dict({**builder.selection.get_dict(), **selection})
     with pytest.raises(ValueError, match=message):

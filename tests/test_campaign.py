@@ -45,7 +45,11 @@ train:
     training: {numb_steps: 300, save_freq: 100}
 training: {final: {training: {numb_steps: 200}}}
 explore: {parameters: {steps: 200, timestep_fs: 1.0, equilibration_steps: 20}}
-selection: {n_candidates: 3, n_blind: 2, blind_start_ps: 0.02}
+selection:
+  n_candidates: 3
+  n_blind: 2
+  blind_start_ps: 0.02
+  calibration: {coverage: 0.95, min_independent: 20, accurate_error: 0.6, failed_error: 1.0}
 targets:
   observable:
     {quantity: D, species: Li, temperature_K: 1000, length_ps: 0.7, max_relative_error: 0.5}

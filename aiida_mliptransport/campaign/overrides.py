@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..science.selection import STRATEGIES
 from ..workflows.protocols import ProtocolError, load_protocol
 from .schema import Campaign
 from .source import CampaignError, did_you_mean
@@ -74,6 +75,11 @@ def check_overrides(campaign: Campaign) -> None:
             load_protocol(name, campaign.protocol, nested(section, overrides))
         except ProtocolError as error:
             problems.append(_explain(campaign, stage, (name, *section), error))
+    strategy = campaign.selection.get("strategy")
+    if strategy is not None and strategy not in list(STRATEGIES):
+        names = list(STRATEGIES)
+        message = f"is {strategy!r}{did_you_mean(str(strategy), names)}; expected one of {names}"
+        problems.append(str(campaign.source.error(("selection", "strategy"), message)))
     given = {
         "cp2k": campaign.cp2k,
         "vasp": campaign.vasp.settings() if campaign.vasp is not None else None,

@@ -73,6 +73,7 @@ def test_a_good_file_is_read_with_its_defaults(write):
          ["line 8", "structures.licl.supercel", "did you mean 'supercell'"]),
         ("density_g_cm3: 1.45", "density_g_cm3: -1", ["line 8", "density_g_cm3", "-1", "greater"]),
         ("  n_blind: 10", "  n_blnd: 10", ["line 12", "selection.n_blnd", "mean 'n_blind'"]),
+        ("  n_blind: 10", "  strategy: dpgne", ["line 12", "selection.strategy", "mean 'dpgen'"]),
         ("  replicas: 2", "  replica: 2", ["line 17", "transport.replica", "'replicas'"]),
         ("  temperatures_K: [1000", "  temperature_K: [1000", ["transport.temperatures_K",
                                                                "line 13", "missing"]),

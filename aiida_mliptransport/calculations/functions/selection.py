@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,56 +9,22 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from ...data.frames import FrameSetData
-from ...data.trajectory import MDTrajectoryData
 from ...science.frames import Frames
 from ...science.selection import (
     FrameClass,
-    ScreeningCriteria,
     TrustLevels,
     blind_capacity,
-    classify,
     draw_blind,
     effective_size,
-    farthest_point_sampling,
-    physical_window,
-    radial_descriptor,
-    screen_frames,
-    statistical_inefficiency,
 )
+from .candidates import choose_candidates
+from .explored_runs import ExploredRun, examine_run
 
 #: Raised when the meaning of a selection changes: AiiDA's cache hash knows this file only.
-SELECTION_VERSION = "1"
+SELECTION_VERSION = "2"
 
 #: Quantiles of the deviation that are stored, evenly spaced from 0 to 1: shares are good to 0.5 %.
 QUANTILES = 201
-
-
-@dataclass
-class _Run:
-    """One trajectory with what the selection knows of it."""
-
-    key: str
-    node: MDTrajectoryData
-    deviation: np.ndarray
-    reasons: np.ndarray
-    window: int
-    labels: np.ndarray
-    blind: bool
-    correlation: float
-    start_ps: float
-
-    @property
-    def usable(self) -> np.ndarray:
-        """Indices of the physical frames before an explosion."""
-        frames = np.arange(self.node.n_frames)
-        return frames[(frames < self.window) & (self.reasons == "physical")]
-
-    @property
-    def testable(self) -> np.ndarray:
-        """Indices of the usable frames that no longer remember the common start."""
-        usable = self.usable
-        times = self.node.times_ps
-        return usable[times[usable] - times[0] >= self.start_ps]
 
 
 @calcfunction
@@ -75,42 +40,54 @@ def select_frames(
         younger: replicas begin from one structure), ``top_up`` (whether to fill up with the
         most uncertain accurate frames when there are too few candidates), ``blind_replica`` (this
         replica of each structure and temperature is kept for the blind test: no frame of it is
-        ever trained on), ``descriptor_cutoff_A``, ``duplicate_tolerance``, ``screening``.
+        ever trained on), ``descriptor_cutoff_A``, ``duplicate_tolerance``, ``screening``;
+        ``strategy`` (a name of ``science.selection.STRATEGIES``, default ``fps``),
+        ``min_separation_ps`` (of two chosen frames of one run; default 0), ``mobile`` (symbols of
+        the species whose deviation counts, default all) and ``hops`` (``window_ps`` and
+        ``jump_A``; default none) for the strategies that weigh atoms.
     trust_levels
         ``low`` and ``high`` of the maximum force deviation, eV/Å.
     seed
-        Of the draw of the blind frames.
+        Of the draw of the blind frames, and of the strategies that draw.
     nodes
         ``trajectory__<key>``: MDTrajectoryData with deviations; ``known__<name>``: frame sets that
-        must not be chosen again.
+        must not be chosen again. Optional: ``evaluation__<key>`` and ``known_evaluation__<name>``,
+        the predictions of an evaluation of that trajectory (with stride 1) or frame set: their
+        descriptors take the place of the radial ones where all are given, and their deviations of
+        atoms serve the strategies that weigh atoms.
 
     Returns
     -------
     dict
         ``candidates`` and ``blind`` (unlabelled frame sets, left out when empty) and ``selection``
-        (counts by class and reason, per trajectory, quantiles and histogram of the deviations).
+        (counts by class and reason, per trajectory, quantiles and histogram of the deviations; the
+        strategy, what its descriptors are, and notes on what it had to do without).
+
+    Raises
+    ------
+    ValueError
+        If a name or a number of the parameters is wrong, a trajectory has no deviations, or none
+        is kept for the blind test.
     """
     settings = parameters.get_dict()
     trust = TrustLevels(trust_levels["low"], trust_levels["high"])
     runs = [
-        _examine(key.removeprefix("trajectory__"), nodes[key], trust, settings)
+        examine_run(key.removeprefix("trajectory__"), nodes[key], trust, settings)
         for key in sorted(nodes)
         if key.startswith("trajectory__")
     ]
-    known = {
-        identity
-        for key in sorted(nodes)
-        if key.startswith("known__")
-        for identity in nodes[key].frames.identities()
-    }
-    candidates, shares = _choose_candidates(runs, known, settings)
+    chosen = choose_candidates(runs, nodes, settings, seed.value)
+    candidates = chosen.frames
     blind, blind_table = _choose_blind(runs, settings, np.random.default_rng(seed.value))
     outputs: dict[str, orm.Data] = {
         "selection": orm.Dict(
             _summary(runs, trust)
             | {
                 "n_candidates_chosen": candidates.n_frames,
-                "chosen_by_class": shares,
+                "chosen_by_class": chosen.by_class,
+                "strategy": chosen.strategy,
+                "descriptors": chosen.descriptors,
+                "notes": chosen.notes,
                 "n_blind_chosen": blind.n_frames,
                 "blind": blind_table,
                 "selection_version": SELECTION_VERSION,
@@ -124,121 +101,8 @@ def select_frames(
     return outputs
 
 
-def _examine(
-    key: str, node: MDTrajectoryData, trust: TrustLevels, settings: dict[str, Any]
-) -> _Run:
-    deviations = node.deviations
-    if deviations is None:
-        raise ValueError(
-            f"trajectory {key!r} has no force deviations: explore with a committee of two or more "
-            "potentials and a deviation_stride that the trajectory_stride is a multiple of"
-        )
-    by_step = dict(zip(deviations["steps"].tolist(), deviations["max_force"], strict=True))
-    missing = [int(step) for step in node.steps if int(step) not in by_step]
-    if missing:
-        raise ValueError(
-            f"trajectory {key!r} has no force deviation at steps {missing[:5]}: the "
-            "trajectory_stride must be a multiple of the deviation_stride"
-        )
-    deviation = np.array([by_step[int(step)] for step in node.steps])
-    screening = screen_frames(
-        node.positions(),
-        node.cells,
-        node.pbc,
-        node.numbers,
-        criteria=ScreeningCriteria(**settings.get("screening", {})),
-        deviations=deviation,
-    )
-    window = physical_window(screening.physical, persistence=2)
-    blind = key.endswith(f"_replica{settings['blind_replica']}")
-    inside = deviation[:window]
-    correlation = statistical_inefficiency(inside) if len(inside) > 2 else float(max(window, 1))
-    return _Run(
-        key=key,
-        node=node,
-        deviation=deviation,
-        reasons=np.asarray(screening.reasons),
-        window=window,
-        labels=classify(deviation, trust),
-        blind=blind,
-        correlation=correlation,
-        start_ps=float(settings["blind_start_ps"]),
-    )
-
-
-def _choose_candidates(
-    runs: list[_Run], known: set[str], settings: dict[str, Any]
-) -> tuple[Frames, dict[str, int]]:
-    """Fill the wanted number from the candidates, then the failed, then the accurate if asked."""
-    wanted = int(settings["n_candidates"])
-    parts: list[Frames] = []
-    shares = {label.value: 0 for label in FrameClass}
-    described: list[np.ndarray] = []
-    order = [FrameClass.CANDIDATE.value, FrameClass.FAILED.value]
-    if settings.get("top_up", False):
-        order.append(FrameClass.ACCURATE.value)
-    species = sorted({int(n) for run in runs for n in run.node.numbers})
-    for label in order:
-        pool: list[tuple[_Run, int]] = []
-        for run in runs:
-            if run.blind:
-                continue
-            usable = run.usable
-            usable = usable[run.labels[usable] == label]
-            identities = run.node.take(usable.tolist()).identities() if len(usable) else []
-            pool += [
-                (run, int(index))
-                for index, identity in zip(usable, identities, strict=True)
-                if identity not in known
-            ]
-        if not pool or len(described) >= wanted:
-            continue
-        deviation = np.array([run.deviation[index] for run, index in pool])
-        if label == FrameClass.ACCURATE.value:
-            # Only the most uncertain of them are worth a label.
-            keep = np.argsort(-deviation, kind="stable")[: 4 * wanted]
-            pool = [pool[i] for i in keep]
-            deviation = deviation[keep]
-        points = _descriptors(pool, species, float(settings["descriptor_cutoff_A"]))
-        chosen = farthest_point_sampling(
-            points,
-            wanted - len(described),
-            weights=deviation if label != FrameClass.FAILED.value else 1.0 / deviation,
-            known=np.array(described) if described else None,
-            tolerance=float(settings["duplicate_tolerance"]),
-        )
-        for i in chosen.indices:
-            run, index = pool[int(i)]
-            parts.append(run.node.take([index]))
-            described.append(points[int(i)])
-            shares[label] += 1
-    return Frames.join(parts), shares
-
-
-def _descriptors(pool: list[tuple[_Run, int]], species: list[int], cutoff: float) -> np.ndarray:
-    """Describe the frames of ``pool`` in its order; each trajectory is read once."""
-    rows: list[np.ndarray] = [np.empty(0)] * len(pool)
-    places: dict[str, list[int]] = {}
-    for place, (run, _) in enumerate(pool):
-        places.setdefault(run.key, []).append(place)
-    for here in places.values():
-        run = pool[here[0]][0]
-        frames = run.node.take([pool[place][1] for place in here]).systems[0]
-        described = radial_descriptor(
-            frames.positions,
-            frames.cells,
-            frames.pbc,
-            frames.numbers,
-            species=species,
-            cutoff=cutoff,
-        )
-        for place, row in zip(here, described, strict=True):
-            rows[place] = row
-    return np.array(rows)
-
-
 def _choose_blind(
-    runs: list[_Run], settings: dict[str, Any], rng: np.random.Generator
+    runs: list[ExploredRun], settings: dict[str, Any], rng: np.random.Generator
 ) -> tuple[Frames, dict[str, Any]]:
     """Draw uniformly, decorrelated, and equally often from each trajectory kept for the test."""
     tests = [run for run in runs if run.blind]
@@ -267,7 +131,7 @@ def _choose_blind(
     return Frames.join(parts), {"effective_size": float(size), "by_trajectory": table}
 
 
-def _summary(runs: list[_Run], trust: TrustLevels) -> dict[str, Any]:
+def _summary(runs: list[ExploredRun], trust: TrustLevels) -> dict[str, Any]:
     totals = {"n_frames": 0, "accurate": 0, "candidate": 0, "failed": 0, "unphysical": 0}
     by_trajectory = {}
     for run in runs:

@@ -42,12 +42,15 @@ class Strategy:
         Whether accurate frames may follow where the caller asks for them.
     compares_with_training
         Whether it wants the descriptors of the training set among the known ones.
+    weighs_atoms
+        Whether it reads deviations and hop weights of atoms, where the pool has them.
     """
 
     choose: Choice
     classes: tuple[tuple[FrameClass, ...], ...]
     tops_up: bool = False
     compares_with_training: bool = False
+    weighs_atoms: bool = False
 
     def groups(self, top_up: bool) -> tuple[tuple[FrameClass, ...], ...]:
         """Return the groups of classes to choose from, one after the other."""
@@ -122,13 +125,14 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "random": Strategy(random, ((_CANDIDATE, _FAILED, _ACCURATE),)),
         "dpgen": Strategy(dpgen, ((_CANDIDATE,),)),
         "fps": Strategy(fps, ((_CANDIDATE,), (_FAILED,)), tops_up=True),
-        "mobile": Strategy(mobile, ((_CANDIDATE,), (_FAILED,)), tops_up=True),
+        "mobile": Strategy(mobile, ((_CANDIDATE,), (_FAILED,)), tops_up=True, weighs_atoms=True),
         "dopt": Strategy(dopt, ((_CANDIDATE, _ACCURATE), (_FAILED,)), compares_with_training=True),
         "quality_diversity": Strategy(
             quality_diversity,
             ((_CANDIDATE,), (_FAILED,)),
             tops_up=True,
             compares_with_training=True,
+            weighs_atoms=True,
         ),
     }
 )

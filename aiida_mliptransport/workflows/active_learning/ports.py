@@ -8,6 +8,7 @@ from typing import Any
 from aiida import orm
 
 from ...calculations.evaluate import EvaluateCalculation
+from ...calculations.functions.candidates import check_choice
 from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ...science.selection import TrustLevels
@@ -216,7 +217,7 @@ def engine_of(namespace: Mapping[str, Any]) -> str | None:
 
 
 def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
-    """Refuse trust levels in the wrong order before the first label is paid for."""
+    """Refuse what the first selection would refuse, before the first label is paid for."""
     if value is None:
         return None
     given = value.get_dict()
@@ -224,6 +225,10 @@ def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
     problem = validation_message(CalibrationParameters, calibration) if calibration else None
     if problem:
         return f"selection.calibration: {problem}"
+    try:
+        check_choice(given)
+    except ValueError as error:
+        return f"selection.{error}"
     levels = given.get("trust_levels")
     if levels:
         if not isinstance(levels, dict) or set(levels) != {"low", "high"}:

@@ -8,6 +8,11 @@ from ase.build import bulk
 from aiida_mliptransport.calculations.functions.selection import select_frames
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.trajectory import MDTrajectoryData
+from aiida_mliptransport.science.selection import (
+    STRATEGIES,
+    farthest_point_sampling,
+    radial_descriptor,
+)
 
 pytestmark = pytest.mark.medium
 
@@ -51,13 +56,14 @@ def make_trajectory(deviation, seed=0, explode_at=None):
     ).store()
 
 
-def select(trajectories, known=None, **changes):
+def select(trajectories, known=None, evaluations=None, **changes):
     return select_frames(
         parameters=orm.Dict({**PARAMETERS, **changes}),
         trust_levels=orm.Dict(TRUST),
         seed=orm.Int(7),
         **{f"trajectory__{key}": node for key, node in trajectories.items()},
         **{f"known__{key}": node for key, node in (known or {}).items()},
+        **(evaluations or {}),
     )
 
 
@@ -158,3 +164,175 @@ def test_unlabelled_sets_hold_no_level_of_theory(runs):
     made = select(runs)
     assert isinstance(made["candidates"], FrameSetData)
     assert made["candidates"].level_of_theory is None
+
+
+def evaluation(n_frames, n_atoms=8, seed=0, descriptors=True, **attributes):
+    """Return what an evaluation of a trajectory gives, with descriptors and deviations of atoms."""
+    rng = np.random.default_rng(seed)
+    node = orm.ArrayData()
+    node.set_array("system_000_force_deviation", rng.uniform(0.0, 0.1, (n_frames, n_atoms)))
+    if descriptors:
+        rows = rng.normal(size=(n_frames, 2, 6)).astype(np.float32)
+        node.set_array("system_000_descriptors", rows)
+    for name, value in attributes.items():
+        node.base.attributes.set(name, value)
+    return node
+
+
+def chosen_steps(made):
+    return made["candidates"].frames.systems[0].steps.tolist()
+
+
+def test_fps_takes_the_weighted_farthest_points_class_by_class(runs):
+    """The choice of version 1 of the selection, from its parts."""
+    run = runs["lif_300K_replica0"]
+    deviation = run.deviations["max_force"]
+    rows = radial_descriptor(
+        run.positions(), run.cells, run.pbc, run.numbers, species=[3, 9], cutoff=5.0
+    )
+    between = np.flatnonzero((deviation >= 0.1) & (deviation < 0.3))
+    above = np.flatnonzero(deviation >= 0.3)
+    first = farthest_point_sampling(rows[between], 13, weights=deviation[between])
+    expected = between[first.indices]
+    second = farthest_point_sampling(
+        rows[above], 13 - len(expected), weights=1 / deviation[above], known=rows[expected]
+    )
+    expected = np.concatenate([expected, above[second.indices]])
+    made = select(runs, n_candidates=13)
+    assert chosen_steps(made) == (10 * expected).tolist()
+    assert made["selection"]["strategy"] == "fps"
+    assert made["selection"]["descriptors"] == "radial"
+    assert made["selection"]["notes"] == []
+
+
+@pytest.mark.parametrize("strategy", list(STRATEGIES))
+def test_every_strategy_chooses_known_frames_never_and_the_wanted_number(runs, strategy):
+    first = select(runs, strategy=strategy)
+    assert first["candidates"].n_frames == 4
+    assert first["selection"]["strategy"] == strategy
+    second = select(runs, strategy=strategy, known={"first": first["candidates"]})
+    identities = set(first["candidates"].frames.identities())
+    assert not identities & set(second["candidates"].frames.identities())
+
+
+def test_an_unknown_strategy_is_refused_with_the_names(runs):
+    with pytest.raises(ValueError, match=r"'best', expected one of \['random', 'dpgen'"):
+        select(runs, strategy="best")
+
+
+def test_dpgen_draws_between_the_levels_and_another_seed_draws_others(runs):
+    made = [
+        select_frames(
+            parameters=orm.Dict({**PARAMETERS, "strategy": "dpgen"}),
+            trust_levels=orm.Dict(TRUST),
+            seed=orm.Int(seed),
+            **{f"trajectory__{key}": node for key, node in runs.items()},
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert chosen_steps(made[0]) == chosen_steps(made[1])
+    assert chosen_steps(made[0]) != chosen_steps(made[2])
+    assert made[0]["selection"]["chosen_by_class"]["candidate"] == 4
+
+
+def test_frames_of_one_run_stay_apart_in_time_also_between_classes(runs):
+    runs["lif_300K_replica0"] = make_trajectory(np.repeat([0.2, 0.5], 10), seed=1)
+    made = select(runs, n_candidates=12, min_separation_ps=0.03)
+    steps = sorted(chosen_steps(made))
+    assert min(np.diff(steps)) >= 30
+    assert made["selection"]["chosen_by_class"]["candidate"] > 1
+    assert made["selection"]["chosen_by_class"]["failed"] > 0
+
+
+def test_the_model_s_descriptors_and_deviations_of_atoms_are_used_where_given(runs):
+    deviations = np.full((20, 8), 0.05)
+    numbers = runs["lif_300K_replica0"].numbers
+    # At step 70 a lithium atom deviates, at all other ones a fluorine atom as much.
+    deviations[:, np.flatnonzero(numbers == 9)[0]] = 0.2
+    deviations[7, np.flatnonzero(numbers == 3)[0]] = 0.25
+    node = evaluation(20)
+    node.set_array("system_000_force_deviation", deviations)
+    made = select(
+        runs,
+        evaluations={"evaluation__lif_300K_replica0": node},
+        strategy="quality_diversity",
+        mobile=["Li"],
+        n_candidates=1,
+    )
+    assert made["selection"]["descriptors"] == "model"
+    assert made["selection"]["notes"] == []
+    assert chosen_steps(made) == [70]
+
+
+def test_radial_descriptors_stand_in_with_a_note_where_the_model_gave_none(runs):
+    node = evaluation(20, descriptors=False, descriptors_missing="the graph has no descriptors")
+    made = select(runs, evaluations={"evaluation__lif_300K_replica0": node}, strategy="dopt")
+    assert made["selection"]["descriptors"] == "radial"
+    assert "the graph has no descriptors" in made["selection"]["notes"][0]
+
+
+def test_known_frames_without_descriptors_keep_the_model_s_from_being_used(runs):
+    known = {"first": select(runs)["candidates"]}
+    given = {"evaluation__lif_300K_replica0": evaluation(20)}
+    made = select(runs, known=known, evaluations=given, strategy="dopt")
+    assert "known_evaluation__first (not given)" in made["selection"]["notes"][0]
+    given["known_evaluation__first"] = evaluation(4, seed=5)
+    made = select(runs, known=known, evaluations=given, strategy="dopt")
+    assert made["selection"]["descriptors"] == "model"
+
+
+def test_an_evaluation_of_every_second_frame_is_refused(runs):
+    given = {"evaluation__lif_300K_replica0": evaluation(10)}
+    with pytest.raises(ValueError, match=r"describes \[10\] frames, expected \[20\]"):
+        select(runs, evaluations=given, strategy="dopt")
+
+
+def test_a_hop_of_a_mobile_atom_is_found_and_chosen(runs):
+    """All deviations are alike, so that only the jump of an atom to its next image tells frames."""
+    hopping = make_trajectory(np.full(40, 0.2), seed=4)
+    positions = hopping.positions()
+    lithium = np.flatnonzero(hopping.numbers == 3)[0]
+    positions[25:, lithium, 0] += 4.03
+    steps = hopping.steps
+    runs["lif_300K_replica0"] = MDTrajectoryData(
+        numbers=hopping.numbers,
+        pbc=hopping.pbc,
+        steps=steps,
+        times_ps=hopping.times_ps,
+        positions=positions,
+        cells=hopping.cells,
+        thermo={"step": steps},
+        deviations=hopping.deviations,
+    ).store()
+    flat = orm.ArrayData()
+    # Descriptors of orthogonal frames: none is more diverse than another.
+    flat.set_array("system_000_descriptors", np.eye(40, dtype=np.float32)[:, None])
+    made = select(
+        runs,
+        evaluations={"evaluation__lif_300K_replica0": flat},
+        strategy="quality_diversity",
+        mobile=["Li"],
+        hops={"window_ps": 0.05, "jump_A": 4.03},
+        n_candidates=3,
+    )
+    assert all(abs(step - 250) <= 20 for step in chosen_steps(made))
+    assert "largest deviation of a frame" in made["selection"]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mobile": ["Lithium"]}, "expected a list of chemical symbols"),
+        ({"mobile": "Li"}, "expected a list of chemical symbols"),
+        ({"hops": {"window_ps": 0.5}}, "expected positive window_ps"),
+        ({"hops": {"window_ps": 0.5, "jump_A": -1}}, "expected positive window_ps"),
+    ],
+)
+def test_settings_of_atoms_that_make_no_sense_are_refused(runs, change, message):
+    with pytest.raises(ValueError, match=message):
+        select(runs, strategy="mobile", **change)
+
+
+def test_a_run_too_short_for_the_window_is_noted_and_has_no_hops(runs):
+    made = select(runs, strategy="mobile", hops={"window_ps": 0.5, "jump_A": 3.0})
+    assert any("no hops are looked for" in note for note in made["selection"]["notes"])

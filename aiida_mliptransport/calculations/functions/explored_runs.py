@@ -1,0 +1,89 @@
+"""What the selection knows of one trajectory of an exploration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...data.trajectory import MDTrajectoryData
+from ...science.selection import (
+    ScreeningCriteria,
+    TrustLevels,
+    classify,
+    physical_window,
+    screen_frames,
+    statistical_inefficiency,
+)
+
+
+@dataclass
+class ExploredRun:
+    """One trajectory with what the selection knows of it."""
+
+    key: str
+    node: MDTrajectoryData
+    deviation: np.ndarray
+    reasons: np.ndarray
+    window: int
+    labels: np.ndarray
+    blind: bool
+    correlation: float
+    start_ps: float
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Indices of the physical frames before an explosion."""
+        frames = np.arange(self.node.n_frames)
+        return frames[(frames < self.window) & (self.reasons == "physical")]
+
+    @property
+    def testable(self) -> np.ndarray:
+        """Indices of the usable frames that no longer remember the common start."""
+        usable = self.usable
+        times = self.node.times_ps
+        return usable[times[usable] - times[0] >= self.start_ps]
+
+
+def examine_run(
+    key: str, node: MDTrajectoryData, trust: TrustLevels, settings: dict[str, Any]
+) -> ExploredRun:
+    """Screen and classify the frames of one trajectory."""
+    deviations = node.deviations
+    if deviations is None:
+        raise ValueError(
+            f"trajectory {key!r} has no force deviations: explore with a committee of two or more "
+            "potentials and a deviation_stride that the trajectory_stride is a multiple of"
+        )
+    by_step = dict(zip(deviations["steps"].tolist(), deviations["max_force"], strict=True))
+    missing = [int(step) for step in node.steps if int(step) not in by_step]
+    if missing:
+        raise ValueError(
+            f"trajectory {key!r} has no force deviation at steps {missing[:5]}: the "
+            "trajectory_stride must be a multiple of the deviation_stride"
+        )
+    deviation = np.array([by_step[int(step)] for step in node.steps])
+    screening = screen_frames(
+        node.positions(),
+        node.cells,
+        node.pbc,
+        node.numbers,
+        criteria=ScreeningCriteria(**settings.get("screening", {})),
+        deviations=deviation,
+    )
+    window = physical_window(screening.physical, persistence=2)
+    blind = key.endswith(f"_replica{settings['blind_replica']}")
+    inside = deviation[:window]
+    correlation = statistical_inefficiency(inside) if len(inside) > 2 else float(max(window, 1))
+    return ExploredRun(
+        key=key,
+        node=node,
+        deviation=deviation,
+        reasons=np.asarray(screening.reasons),
+        window=window,
+        labels=classify(deviation, trust),
+        blind=blind,
+        correlation=correlation,
+        start_ps=float(settings["blind_start_ps"]),
+    )
