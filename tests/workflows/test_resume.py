@@ -6,12 +6,14 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
-from aiida_mliptransport.workflows.active_learning import resume
+from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain, resume
 
 pytestmark = pytest.mark.medium
 
@@ -39,6 +41,7 @@ class Loop:
 
     def __init__(self, **inputs):
         self.node = orm.WorkChainNode()
+        self.node.set_metadata_inputs({"structures": {}, "evaluate": {"metadata": {"a": 1}}})
         budget = orm.Dict({"max_iterations": 2, "max_labels": 100})
         for label, value in {"structures__licl": cell(), "budget": budget, **inputs}.items():
             node = value if value.is_stored else value.store()
@@ -94,7 +97,6 @@ def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
 
 
 def test_the_other_inputs_are_those_of_the_process_with_its_job_options(broken_off):
-    broken_off.node.set_metadata_inputs({"structures": {}, "evaluate": {"metadata": {"a": 1}}})
     inputs = resume.resume_inputs(broken_off.node, {"max_iterations": 5})
     assert inputs["budget"].get_dict() == {"max_iterations": 5, "max_labels": 100}
     assert inputs["structures"]["licl"].uuid == broken_off.node.inputs.structures.licl.uuid
@@ -121,6 +123,33 @@ def test_the_loop_takes_the_state_up(broken_off):
     assert sorted(ctx.records) == ["record__01", "record__02"]
     assert sorted(ctx.selections) == ["iteration_01", "iteration_02"]
     assert ctx.stop_reason == ""
+
+
+def test_a_resumed_loop_goes_on_with_the_next_iteration_and_runs_no_first_md(broken_off, make_code):
+    codes = {
+        name: make_code(f"absent-{name}", f"/absent/{name}") for name in ("dp", "lmp", "python")
+    }
+    builder = ActiveLearningWorkChain.get_builder_from_protocol(
+        codes=codes,
+        structures={"licl": cell()},
+        engine="ase",
+        temperatures=[1200.0],
+        engine_options={"calculator": {"name": "tblite"}},
+        protocol="fast",
+    )
+    state = resume._state(broken_off.node)
+    # The stand-ins for potentials are none, and a loop that trains anew needs none.
+    builder.resumed = {key: value for key, value in state.items() if key != "committee"}
+    loop = instantiate_process(get_manager().get_runner(), builder)
+    loop.setup()
+    assert not loop.should_run_aimd()
+    loop.prepare_structures()
+    assert loop.ctx.start["licl"].uuid == state["structures"]["licl"].uuid
+    assert loop.should_iterate()
+    assert loop.stage == "iteration_03"
+    assert loop.ctx.labels == 19
+    assert loop.ctx.trust.uuid == state["trust_levels"].uuid
+    assert sorted(loop._training_frames("x")) == ["initial", "iteration_01", "iteration_02"]
 
 
 def test_a_process_that_was_itself_resumed_hands_on_what_it_was_given(broken_off):
