@@ -45,7 +45,12 @@ train:
     training: {numb_steps: 300, save_freq: 100}
 training: {final: {training: {numb_steps: 200}}}
 explore: {parameters: {steps: 200, timestep_fs: 1.0, equilibration_steps: 20}}
+ladder:
+  stages: [{}, {temperatures_K: [1100], volume_scale: 1.02}]
+  starts: explored
 selection:
+  strategy: quality_diversity
+  mobile: [Li]
   n_candidates: 3
   n_blind: 2
   blind_start_ps: 0.02
@@ -141,6 +146,36 @@ def test_each_iteration_tells_what_the_deviation_is_worth_and_what_was_missed(ca
             record["checks"]
         )
     assert records[1]["trust_levels"]["low"] == records[0]["calibrated_trust_levels"]["low"]
+
+
+def test_the_committee_describes_what_is_chosen_from(campaign):
+    for record in campaign.outputs.history["iterations"]:
+        selection = record["selection"]
+        assert selection["strategy"] == "quality_diversity"
+        assert selection["descriptors"] == "model"
+        assert selection["notes"] == []
+
+
+def test_explorations_follow_the_ladder_and_begin_where_the_one_before_was(campaign):
+    calls = {link.link_label: link.node for link in campaign.base.links.get_outgoing().all()}
+    first, second = campaign.outputs.history["iterations"]
+    assert first["ladder"]["explored"] == {"licl": 0}
+    assert second["ladder"]["explored"] == first["ladder"]["stages"]
+    stage = second["ladder"]["explored"]["licl"]
+    exploration = calls["iteration_02_explore"]
+    assert {
+        trajectory.info["temperature_K"]
+        for trajectory in dict(exploration.outputs.trajectories).values()
+    } == {[1000.0, 1100.0][stage]}
+    assert "starts" not in calls["iteration_01_explore"].inputs
+    starts = exploration.inputs.starts
+    assert sorted(starts) == ["licl_replica0", "licl_replica1"]
+    assert len({starts[label].uuid for label in starts}) == 2
+    cells = [starts[label].get_cell_volume() for label in sorted(starts)]
+    given = calls["iteration_01_explore"].inputs.structures["licl"].get_cell_volume()
+    assert cells == pytest.approx([given * [1.0, 1.02][stage]] * 2)
+    checks = second["checks"]["structures_at_the_last_stage"]
+    assert checks["passed"] == (stage == 1)
 
 
 def test_both_members_drive_and_the_mechanism_is_told(campaign):

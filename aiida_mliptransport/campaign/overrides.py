@@ -15,7 +15,7 @@ from .source import CampaignError, did_you_mean
 DFT_PROTOCOLS = ("cp2k", "vasp")
 
 #: Sections of ``active_learning.yaml``, which steer the loop itself.
-LOOP_STAGES = ("selection", "targets", "budget", "training")
+LOOP_STAGES = ("ladder", "selection", "targets", "budget", "training")
 
 
 def protocol_place(stage: str, engine: str | None) -> tuple[str, tuple[str, ...]]:

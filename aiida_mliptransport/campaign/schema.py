@@ -15,7 +15,7 @@ ENGINES: tuple[Engine, ...] = ("ase", "cp2k", "vasp", "teacher")
 
 #: Sections whose keys are those of the protocol files.
 OVERRIDE_STAGES = (
-    "aimd", "label", "train", "explore", "selection", "targets", "budget", "training"
+    "aimd", "label", "train", "explore", "ladder", "selection", "targets", "budget", "training"
 )  # fmt: skip
 
 Temperature = Annotated[float, Field(gt=0)]
@@ -195,6 +195,7 @@ class Campaign(Section):
     label: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     explore: dict[str, Any] = Field(default_factory=dict)
+    ladder: dict[str, Any] = Field(default_factory=dict)
     selection: dict[str, Any] = Field(default_factory=dict)
     targets: dict[str, Any] = Field(default_factory=dict)
     budget: dict[str, Any] = Field(default_factory=dict)

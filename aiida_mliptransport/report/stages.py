@@ -11,6 +11,8 @@ STAGES = {
     "aimd": "Initial MD",
     "train": "Training",
     "explore": "Exploration",
+    "describe": "Selection",
+    "move_on": "Selection",
     "select": "Selection",
     "label_candidates": "Labels: candidates",
     "label_blind": "Labels: blind test",

@@ -19,6 +19,7 @@ _CHECKS = {
         False,
     ),
     "iterations_that_labelled": ("Iterations that labelled", False),
+    "structures_at_the_last_stage": ("Structures explored at the last stage of the ladder", False),
     "production_atoms": ("Atoms in the production MD", False),
     "temperatures": ("Temperatures of the production MD", False),
     "unresolved_diffusion": ("Number of diffusion coefficients not resolved", False),

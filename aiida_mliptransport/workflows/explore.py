@@ -23,6 +23,9 @@ from .submission import FanOutWorkChain, failure_reason
 #: Set for each run by the workflow.
 _RUN_KEYS = ("temperature_K", "seed")
 
+#: What ``conditions`` may say of a structure.
+_CONDITIONS = ("temperatures_K", "pressures_bar", "parameters")
+
 
 class ExploreWorkChain(FanOutWorkChain):
     """Run MD for every structure, temperature, pressure and replica; a blow-up is information."""
@@ -53,6 +56,22 @@ class ExploreWorkChain(FanOutWorkChain):
             serializer=orm.to_aiida_type,
             validator=validators.pressures,
             help="Pressures in bar; with them all runs are NPT.",
+        )
+        spec.input(
+            "conditions",
+            valid_type=orm.Dict,
+            required=False,
+            serializer=orm.to_aiida_type,
+            validator=_validate_conditions,
+            help="Structure to temperatures_K, pressures_bar or parameters (steps, …) that take "
+            "the place of the general ones for it.",
+        )
+        spec.input_namespace(
+            "starts",
+            valid_type=orm.StructureData,
+            dynamic=True,
+            required=False,
+            help="<structure>_replica<i>: where this replica begins in the place of the structure.",
         )
         spec.input(
             "replicas",
@@ -151,32 +170,47 @@ class ExploreWorkChain(FanOutWorkChain):
 
     def setup(self) -> None:
         """Name the runs and derive their seeds."""
-        pressures = self.inputs.pressures.get_list() if "pressures" in self.inputs else [None]
         self.ctx.runs = {}
-        for name, temperature, pressure, replica in product(
-            sorted(self.inputs.structures),
-            self.inputs.temperatures.get_list(),
-            pressures,
-            range(self.inputs.replicas.value),
+        for name in sorted(self.inputs.structures):
+            self._name_runs(name)
+        self.ctx.pending = list(self.ctx.runs)
+        self.report(f"{len(self.ctx.pending)} runs with {len(self.inputs.potentials)} potential(s)")
+
+    def _name_runs(self, name: str) -> None:
+        general = {
+            "temperatures_K": self.inputs.temperatures.get_list(),
+            "pressures_bar": (
+                self.inputs.pressures.get_list() if "pressures" in self.inputs else None
+            ),
+        }
+        own = self.inputs.conditions.get_dict() if "conditions" in self.inputs else {}
+        conditions = {**general, **own.get(name, {})}
+        pressures = conditions["pressures_bar"] or [None]
+        for temperature, pressure, replica in product(
+            conditions["temperatures_K"], pressures, range(self.inputs.replicas.value)
         ):
             kind = "replica" if len(pressures) == 1 else f"{_pressure_label(pressure)}bar_replica"
             key = run_key(name, temperature, replica, kind)
             changes = {
+                **conditions.get("parameters", {}),
                 "temperature_K": temperature,
                 "seed": derived_seed(self.inputs.seed.value, key, replica),
             }
             if pressure is not None:
                 changes |= {"ensemble": "npt", "pressure_bar": pressure}
-            self.ctx.runs[key] = (name, changes)
-        self.ctx.pending = list(self.ctx.runs)
-        self.report(f"{len(self.ctx.pending)} runs with {len(self.inputs.potentials)} potential(s)")
+            start = f"{name}_replica{replica}"
+            self.ctx.runs[key] = (
+                start if start in self.inputs.get("starts", {}) else name,
+                changes,
+            )
 
     def job(self, label: str) -> tuple[Any, dict[str, Any]]:
         """Return the MD job of one run."""
-        name, changes = self.ctx.runs[label]
+        start, changes = self.ctx.runs[label]
+        structures = {**self.inputs.structures, **self.inputs.get("starts", {})}
         return LammpsMDCalculation, {
             **self.exposed_inputs(LammpsMDCalculation, "md"),
-            "structure": self.inputs.structures[name],
+            "structure": structures[start],
             "potentials": self.inputs.potentials,
             "parameters": orm.Dict({**self.inputs.parameters.get_dict(), **changes}),
         }
@@ -221,15 +255,50 @@ def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
     return validation_message(LammpsMDParameters, {**given, "temperature_K": 1.0, "seed": 1})
 
 
+def _validate_conditions(value: orm.Dict | None, _: Any) -> str | None:
+    for name, own in (value.get_dict() if value is not None else {}).items():
+        unknown = sorted(set(own) - set(_CONDITIONS))
+        if unknown:
+            return f"conditions.{name} holds {unknown}, expected some of {list(_CONDITIONS)}"
+        double = [key for key in _RUN_KEYS if key in own.get("parameters", {})]
+        if double:
+            return f"conditions.{name}.parameters holds {double}; give temperatures_K, and no seed"
+        problems = [
+            check(orm.List(own[key]), None)
+            for key, check in (
+                ("temperatures_K", validators.temperatures),
+                ("pressures_bar", validators.pressures),
+            )
+            if own.get(key) is not None
+        ]
+        problem = next((p for p in problems if p), None)
+        if problem:
+            return f"conditions.{name}: {problem}"
+    return None
+
+
 def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Check every structure against the potentials, so that no job is submitted in vain."""
     if not value.get("parameters") or not value.get("potentials"):
         return None
-    changes: dict[str, Any] = {"temperature_K": 1.0, "seed": 1}
-    if value.get("pressures") is not None:
-        changes |= {"ensemble": "npt", "pressure_bar": 1.0}
-    parameters = orm.Dict({**value["parameters"].get_dict(), **changes})
-    for name, structure in value.get("structures", {}).items():
+    structures = value.get("structures", {})
+    starts = value.get("starts") or {}
+    replicas = range(value["replicas"].value)
+    names = [f"{name}_replica{replica}" for name in structures for replica in replicas]
+    unknown = sorted(set(starts) - set(names))
+    if unknown:
+        return f"starts holds {unknown}, expected some of {names}"
+    own = value["conditions"].get_dict() if value.get("conditions") is not None else {}
+    unknown = sorted(set(own) - set(structures))
+    if unknown:
+        return f"conditions holds {unknown}, expected some of {sorted(structures)}"
+    for name, structure in structures.items():
+        conditions = own.get(name, {})
+        changes = {**conditions.get("parameters", {}), "temperature_K": 1.0, "seed": 1}
+        pressures = value.get("pressures")
+        if conditions.get("pressures_bar", pressures.get_list() if pressures else None):
+            changes |= {"ensemble": "npt", "pressure_bar": 1.0}
+        parameters = orm.Dict({**value["parameters"].get_dict(), **changes})
         problem = validate_inputs(
             {
                 "structure": structure,

@@ -74,6 +74,52 @@ def test_pressures_make_the_runs_npt_and_name_them(builder, runs_of):
     assert list(runs_of(builder(temperatures=[600.0], pressures=[1.0]))) == ["licl_600K_replica0"]
 
 
+def test_conditions_of_one_structure_take_the_place_of_the_general_ones(builder, runs_of):
+    given = builder(structures={"a": licl(), "b": licl()}, temperatures=[600.0])
+    given.conditions = orm.Dict(
+        {"b": {"temperatures_K": [900.0], "pressures_bar": [1.0], "parameters": {"steps": 7}}}
+    )
+    runs = runs_of(given)
+    assert list(runs) == ["a_600K_replica0", "b_900K_replica0"]
+    assert runs["a_600K_replica0"]["ensemble"] == "nvt"
+    assert runs["b_900K_replica0"]["ensemble"] == "npt"
+    assert runs["b_900K_replica0"]["steps"] == 7
+    assert runs["a_600K_replica0"]["steps"] != 7
+
+
+def test_a_replica_may_begin_from_a_structure_of_its_own(builder):
+    given = builder(temperatures=[600.0], overrides={"replicas": 2})
+    other = licl(2)
+    given.starts = {"licl_replica1": other}
+    process = instantiate_process(get_manager().get_runner(), given)
+    process.setup()
+    starts = [process.job(key)[1]["structure"].uuid for key in process.ctx.pending]
+    assert starts == [process.inputs.structures["licl"].uuid, other.uuid]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("conditions", {"a": {}}, "conditions holds \\['a'\\], expected some of \\['licl'\\]"),
+        ("conditions", {"licl": {"T": 1}}, "conditions.licl holds \\['T'\\]"),
+        ("conditions", {"licl": {"temperatures_K": [-1]}}, "conditions.licl: temperatures is"),
+        ("conditions", {"licl": {"parameters": {"seed": 1}}}, "parameters holds \\['seed'\\]"),
+        ("conditions", {"licl": {"parameters": {"stepps": 1}}}, "stepps"),
+        ("starts", "licl_replica7", "starts holds \\['licl_replica7'\\]"),
+    ],
+)
+def test_conditions_and_starts_that_fit_nothing_are_refused(builder, runs_of, name, value, message):
+    given = builder(temperatures=[600.0])
+    node = {value: licl()} if name == "starts" else orm.Dict(value)
+
+    def fill_and_run():
+        setattr(given, name, node)
+        runs_of(given)
+
+    with pytest.raises(ValueError, match=message):
+        fill_and_run()
+
+
 @pytest.mark.parametrize("protocol", ["fast", "balanced", "stringent"])
 def test_every_protocol_gives_valid_inputs(builder, runs_of, protocol):
     assert protocol in list_protocols("explore")

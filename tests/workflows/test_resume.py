@@ -63,6 +63,8 @@ class Loop:
         stage = f"iteration_{number:02d}"
         self.child(f"{stage}_train", potentials__member_0=orm.Int(number))
         self.child(f"{stage}_select", selection=orm.Dict({"n_blind_chosen": number}))
+        self.child(f"{stage}_move_on", result=orm.Dict({"stages": {"licl": number}}))
+        self.child(f"{stage}_starts_licl", start_0=cell())
         self.child(f"{stage}_label_candidates", frames=frames(number))
         self.child(f"{stage}_label_blind", frames=frames(number + 1))
         if whole:
@@ -94,6 +96,8 @@ def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
     assert state["trust_levels"]["low"] == pytest.approx(0.2)
     assert state["committee"]["member_0"].value == 2
     assert list(state["structures"]) == ["licl"]
+    assert state["ladder_state"]["stages"] == {"licl": 2}
+    assert list(state["starts"]) == ["licl_replica0"]
 
 
 def test_the_other_inputs_are_those_of_the_process_with_its_job_options(broken_off):
@@ -117,11 +121,13 @@ def test_a_budget_that_is_spent_already_is_to_be_raised(broken_off, budget, mess
 
 
 def test_the_loop_takes_the_state_up(broken_off):
-    ctx = SimpleNamespace(trust=None, stop_reason="", iteration=0, records={})
+    ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, resume._state(broken_off.node))
     assert (ctx.iteration, ctx.labelled_iterations, ctx.labels) == (2, 2, 19)
     assert sorted(ctx.records) == ["record__01", "record__02"]
     assert sorted(ctx.selections) == ["iteration_01", "iteration_02"]
+    assert ctx.ladder_state["stages"] == {"licl": 2}
+    assert list(ctx.starts) == ["licl_replica0"]
     assert ctx.stop_reason == ""
 
 

@@ -28,6 +28,7 @@ def assess_iteration(
     errors: orm.Dict,
     ledger: orm.Dict,
     targets: orm.Dict,
+    ladder: orm.Dict,
     observables: orm.Dict | None = None,
     previous: orm.Dict | None = None,
 ) -> orm.Dict:
@@ -48,6 +49,8 @@ def assess_iteration(
     targets
         Those of :func:`.checks.error_checks`; ``min_share_accurate``, ``max_trust_over_rmse``,
         ``min_labelling_iterations``; ``observable`` or None.
+    ladder
+        Of ``move_on_ladder``: at which stage each structure was explored.
     observables
         Of the short transport runs, driven by every member in turn.
     previous
@@ -70,6 +73,10 @@ def assess_iteration(
             counts["n_iterations_that_labelled"], goal["min_labelling_iterations"]
         ),
     }
+    if ladder["n_stages"] > 1:
+        checks["structures_at_the_last_stage"] = at_least(
+            ladder["n_at_top"], len(ladder["explored"])
+        )
     observable = None
     if goal.get("observable"):
         observable = observable_record(
@@ -89,6 +96,7 @@ def assess_iteration(
                 "source": trust_levels.get_dict().get("source", "given"),
             },
             "calibrated_trust_levels": calibrated_levels.get_dict(),
+            "ladder": ladder.get_dict(),
             "selection": selection.get_dict(),
             "blind": {
                 "n_frames": errors["n_frames"],
@@ -150,6 +158,7 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
                 "share_accurate",
                 "upper_trust_level_over_blind_rmse",
                 "iterations_that_labelled",
+                "structures_at_the_last_stage",
                 "observable_interval",
                 "observable_change",
             )

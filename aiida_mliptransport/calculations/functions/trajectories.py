@@ -15,15 +15,19 @@ from ...science.transport.rdf import partial_rdfs
 @calcfunction
 def last_structure(trajectory: MDTrajectoryData) -> orm.StructureData:
     """Return the last frame of a trajectory, wrapped into its cell."""
-    last = slice(trajectory.n_frames - 1, trajectory.n_frames)
+    return orm.StructureData(ase=wrapped_frame(trajectory, trajectory.n_frames - 1))
+
+
+def wrapped_frame(trajectory: MDTrajectoryData, frame: int) -> Atoms:
+    """Return one frame of a trajectory, wrapped into its cell."""
     atoms = Atoms(
         numbers=trajectory.numbers,
-        positions=trajectory.positions(frames=last)[0],
-        cell=trajectory.cells[-1],
+        positions=trajectory.positions(frames=slice(frame, frame + 1))[0],
+        cell=trajectory.cells[frame],
         pbc=trajectory.pbc,
     )
     atoms.wrap()
-    return orm.StructureData(ase=atoms)
+    return atoms
 
 
 @calcfunction

@@ -29,6 +29,7 @@ from .diversity import (
     radial_descriptor,
 )
 from .force_errors import ForceErrors, SpeciesForceErrors, force_rmse
+from .ladder import next_stage
 from .leverage import LogDetSelection, greedy_log_det, leverage, species_leverage
 from .limits import PairLimits, ScreeningCriteria, contact_limits_from_frames, covalent_limits
 from .maxvol import extrapolation_grade, maxvol_rows
@@ -92,6 +93,7 @@ __all__ = [
     "leverage",
     "maxvol_rows",
     "neighbour_pairs",
+    "next_stage",
     "physical_window",
     "pool_scores",
     "pooled_size",

@@ -58,7 +58,7 @@ def build(
         raise ValueError(f"engine is {engine!r}, expected one of {list(LABEL_ENGINES)}")
     given = dict(overrides or {})
     options = options or {}
-    own = ("selection", "targets", "budget", "training")
+    own = ("ladder", "selection", "targets", "budget", "training")
     inputs = load_protocol(
         "active_learning", protocol, {key: given[key] for key in own if key in given}
     )
@@ -121,6 +121,7 @@ def build(
             options=options.get("transport"),
         )
         builder.transport._merge(_without(transport, "potentials", "max_concurrent"))
+    builder.ladder = orm.Dict(inputs["ladder"])
     builder.selection = orm.Dict(inputs["selection"])
     builder.targets = orm.Dict(inputs["targets"])
     builder.budget = orm.Dict(inputs["budget"])

@@ -82,6 +82,7 @@ class JudgingWorkChain(ObservableWorkChain):
             calibrated_levels=calibrated,
             errors=errors,
             ledger=orm.Dict(ledger),
+            ladder=self.ctx.ladder_state,
             targets=self.inputs.targets,
             **optional,
         )["result"]

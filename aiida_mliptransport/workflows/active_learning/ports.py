@@ -20,8 +20,10 @@ from ..label.ase import AseLabelWorkChain
 from ..label.cp2k import Cp2kLabelWorkChain
 from ..label.teacher import TeacherLabelWorkChain
 from ..label.vasp import VaspLabelWorkChain
+from ..protocols import load_protocol
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .exploring import ladder_problem
 from .observable import observable_problem
 from .resume import define_resumed
 from .settings import CalibrationParameters
@@ -99,7 +101,21 @@ def define_inputs(spec: Any) -> None:
     spec.expose_inputs(
         ExploreWorkChain,
         namespace="explore",
-        exclude=("structures", "potentials", "seed", "max_concurrent"),
+        exclude=(
+            "structures",
+            "potentials",
+            "seed",
+            "conditions",
+            "starts",
+            "max_concurrent",
+        ),
+    )
+    spec.input(
+        "ladder",
+        valid_type=orm.Dict,
+        serializer=orm.to_aiida_type,
+        default=lambda: orm.Dict(load_protocol("active_learning")["ladder"]),
+        help="Stages of the exploration, of growing difficulty; see LadderParameters.",
     )
     spec.expose_inputs(
         EvaluateCalculation,
@@ -266,4 +282,4 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
             f"transport.drivers is {drivers.value}, but the committee has {committee.value} "
             "members; raise training.committee_size or let fewer drive"
         )
-    return observable_problem(inputs)
+    return ladder_problem(inputs) or observable_problem(inputs)

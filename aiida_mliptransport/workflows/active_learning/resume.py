@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiida import orm
@@ -11,6 +11,7 @@ from aiida.common.links import LinkType
 from ...data.frames import FrameSetData
 from ...data.potential import PotentialData
 from ..submission import find_child
+from .exploring import replica_starts
 
 #: Parts of the state that are namespaces: name to type and what they hold.
 NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
@@ -20,6 +21,13 @@ NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
     "records": (orm.Dict, "Records by iteration."),
     "committee": (PotentialData, "Committee of the last iteration."),
     "structures": (orm.StructureData, "Starts of the explorations, by structure."),
+    "starts": (orm.StructureData, "Starts of the next exploration, by replica."),
+}
+
+#: Parts of the state that are one node: name to what it holds.
+SETTINGS = {
+    "trust_levels": "Trust levels after the last iteration.",
+    "ladder_state": "Stage of each structure for the next exploration.",
 }
 
 
@@ -39,12 +47,8 @@ def define_resumed(spec: Any) -> None:
         spec.input_namespace(
             f"resumed.{name}", valid_type=kind, dynamic=True, required=False, help=words
         )
-    spec.input(
-        "resumed.trust_levels",
-        valid_type=orm.Dict,
-        required=False,
-        help="Trust levels after the last iteration.",
-    )
+    for name, words in SETTINGS.items():
+        spec.input(f"resumed.{name}", valid_type=orm.Dict, required=False, help=words)
     spec.input(
         "resumed.labels", valid_type=orm.Int, required=False, help="Labels that were spent so far."
     )
@@ -57,7 +61,9 @@ def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
     ctx.committee = dict(resumed.get("committee", {}))
     ctx.selections = dict(resumed.get("selections", {}))
     ctx.labels = resumed["labels"].value
+    ctx.starts = dict(resumed.get("starts", {}))
     ctx.trust = resumed.get("trust_levels", ctx.trust)
+    ctx.ladder_state = resumed.get("ladder_state", ctx.ladder_state)
     records = dict(resumed.get("records", {}))
     if not records:
         return
@@ -132,7 +138,8 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         step = {
             name: _outputs(node, f"{stage}_{name}")
             for name in (
-                "select", "label_candidates", "label_blind", "train", "calibrate", "assess",
+                "train", "select", "move_on", "label_candidates", "label_blind", "calibrate",
+                "assess",
             )
         }  # fmt: skip
         if "frames" in step["label_candidates"]:
@@ -142,6 +149,8 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         state["records"][stage] = step["assess"]["result"]
         state["committee"] = dict(step["train"]["potentials"])
         state["trust_levels"] = step["calibrate"]["levels"]
+        state["ladder_state"] = step["move_on"]["result"]
+        state["starts"] = _starts(node, stage, state["ladder_state"]["stages"])
         state["labels"] = orm.Int(step["assess"]["result"]["n_labels_total"])
         number += 1
     return state
@@ -155,8 +164,7 @@ def _first_frames(node: orm.WorkChainNode) -> dict[str, Any]:
         state: dict[str, Any] = {
             name: dict(earlier[name]) if name in earlier else {} for name in NAMESPACES
         }
-        if "trust_levels" in earlier:
-            state["trust_levels"] = earlier.trust_levels
+        state |= {name: earlier[name] for name in SETTINGS if name in earlier}
         return {**state, "labels": earlier.labels}
     state = {name: {} for name in NAMESPACES}
     state["frames"] = dict(given.initial_frames) if "initial_frames" in given else {}
@@ -176,6 +184,16 @@ def _first_frames(node: orm.WorkChainNode) -> dict[str, Any]:
         if start is not None:
             state["structures"][name] = start
     return {**state, "labels": orm.Int(labels)}
+
+
+def _starts(
+    node: orm.WorkChainNode, stage: str, names: Iterable[str]
+) -> dict[str, orm.StructureData]:
+    """Return where the runs after an iteration begin, by replica."""
+    starts = {}
+    for name in names:
+        starts |= replica_starts(name, _outputs(node, f"{stage}_starts_{name}"))
+    return starts
 
 
 def _finished(node: orm.WorkChainNode, label: str) -> orm.ProcessNode | None:

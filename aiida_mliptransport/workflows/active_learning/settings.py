@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ...science.selection import conformal_rank
+from ...science.selection import conformal_rank, next_stage
 
 
 class CalibrationParameters(BaseModel):
@@ -73,4 +73,76 @@ class ObservableTarget(BaseModel):
                 f"quantity is {self.quantity!r} and species {self.species!r}, expected an element "
                 "for D, and none for sigma"
             )
+        return self
+
+
+class LadderStage(BaseModel):
+    """One stage of an exploration; what it leaves out is as without a ladder.
+
+    Attributes
+    ----------
+    temperatures_K, pressures_bar
+        Of the runs; pressures make them NPT.
+    volume_scale
+        Volume over that of the start structure, for runs at constant volume.
+    structures
+        Structure to the one that is explored in its place: another composition, or more defects.
+    parameters
+        MD parameters, such as ``steps`` for longer runs.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    temperatures_K: list[float] | None = Field(default=None, min_length=1)
+    pressures_bar: list[float] | None = Field(default=None, min_length=1)
+    volume_scale: float | None = Field(default=None, gt=0)
+    structures: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> LadderStage:
+        if self.pressures_bar is not None and self.volume_scale is not None:
+            raise ValueError(
+                f"pressures_bar is {self.pressures_bar} and volume_scale {self.volume_scale}, "
+                "expected at most one of them: a pressure changes the volume by itself"
+            )
+        return self
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what an exploration takes of it for one structure."""
+        given = {"temperatures_K": self.temperatures_K, "pressures_bar": self.pressures_bar}
+        found: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        return {**found, "parameters": self.parameters} if self.parameters else found
+
+
+class LadderParameters(BaseModel):
+    """How explorations become harder, and where their runs begin.
+
+    Attributes
+    ----------
+    stages
+        In their order; every structure begins at the first. One stage where there is no ladder.
+    move_on, move_back
+        Share of accurate frames from which on a structure goes to the next stage, and below which
+        it goes back to the one before.
+    starts
+        ``first``: all runs begin from the labeller's last frame; ``explored``: from the second
+        iteration on, every replica from a frame of the exploration before, far from the others.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    stages: list[LadderStage] = Field(min_length=1)
+    move_on: float
+    move_back: float
+    starts: Literal["first", "explored"]
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _one_where_none(cls, value: Any) -> Any:
+        return [{}] if value is None else value
+
+    @model_validator(mode="after")
+    def _shares(self) -> LadderParameters:
+        next_stage(0, 1, None, move_on=self.move_on, move_back=self.move_back)
         return self

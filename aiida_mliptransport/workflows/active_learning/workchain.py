@@ -14,11 +14,11 @@ from ...calculations.functions.selection import select_frames
 from ...calculations.functions.trajectories import compare_rdf, last_structure
 from ...calculations.functions.trust import propose_trust_levels
 from ...data.frames import FrameSetData
-from ..explore import ExploreWorkChain
 from ..naming import derived_seed
 from ..submission import failure_reason
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .exploring import ExploringWorkChain, trajectories_of
 from .judging import JudgingWorkChain
 from .ports import (
     AIMD_ENGINES,
@@ -38,7 +38,7 @@ FINISH_EXTRA = "mliptransport_finish"
 MAX_FRAME_NODES = 50
 
 
-class ActiveLearningWorkChain(JudgingWorkChain):
+class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
     """From structures and a labeller to a potential whose errors on unseen MD are known."""
 
     @classmethod
@@ -54,6 +54,7 @@ class ActiveLearningWorkChain(JudgingWorkChain):
             while_(cls.should_iterate)(
                 cls.train_committee,
                 cls.explore,
+                cls.describe,
                 cls.select,
                 cls.label_candidates,
                 cls.label_blind,
@@ -87,6 +88,8 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         self.ctx.committee = {}
         self.ctx.records = {}
         self.ctx.selections = {}
+        self.ctx.starts = {}
+        self.ctx.ladder_state = self.first_stages()
         given = self.inputs.selection.get_dict().get("trust_levels")
         self.ctx.trust = orm.Dict(given).store() if given else None
         if "resumed" in self.inputs:
@@ -134,7 +137,7 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         self.ctx.start = {**self.inputs.structures, **known}
         if "aimd" not in self.ctx:
             return
-        trajectories = _trajectories(self.ctx.aimd)
+        trajectories = trajectories_of(self.ctx.aimd)
         for name in self.inputs.structures:
             keys = [key for key in trajectories if key.startswith(f"{name}_")]
             if keys:
@@ -199,22 +202,11 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         return {"merged": merged["result"]}
 
     def explore(self) -> Any:
-        """Run MD with the committee from the hottest frames of the labeller."""
+        """Run MD with the committee, every structure on its stage of the ladder."""
         failure = self._take_committee(self.stage)
         if failure is not None:
             return failure
-        node = self.submit_once(
-            f"{self.stage}_explore",
-            ExploreWorkChain,
-            {
-                **self.exposed_inputs(ExploreWorkChain, "explore", agglomerate=False),
-                "structures": self.ctx.start,
-                "potentials": self.ctx.committee,
-                "seed": orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_explore", 0)),
-                "max_concurrent": self.inputs.max_concurrent,
-            },
-        )
-        return ToContext(exploration=node)
+        return ToContext(exploration=self._submit_exploration())
 
     def _take_committee(self, stage: str) -> Any:
         train = self.ctx.train
@@ -230,7 +222,7 @@ class ActiveLearningWorkChain(JudgingWorkChain):
 
     def select(self) -> Any:
         """Choose candidates, and blind frames from trajectories of their own."""
-        if not _trajectories(self.ctx.exploration):
+        if not trajectories_of(self.ctx.exploration):
             return self._stop_early(
                 self.exit_codes.ERROR_EXPLORATION_FAILED.format(
                     stage=self.stage, reason=failure_reason(self.ctx.exploration)
@@ -255,7 +247,6 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         parameters["n_candidates"] = max(
             0, min(selection["n_candidates"], remaining - parameters["n_blind"])
         )
-        known = {f"known__{name}": node for name, node in self.ctx.frames.items()}
         try:
             made = self.run_once(
                 f"{self.stage}_select",
@@ -263,8 +254,8 @@ class ActiveLearningWorkChain(JudgingWorkChain):
                 parameters=orm.Dict(parameters),
                 trust_levels=self.ctx.trust,
                 seed=orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_select", 0)),
-                **{f"trajectory__{k}": v for k, v in _trajectories(self.ctx.exploration).items()},
-                **known,
+                **{f"trajectory__{k}": v for k, v in trajectories_of(self.ctx.exploration).items()},
+                **self._described(),
             )
         except ValueError as error:
             return self._stop_early(
@@ -272,6 +263,7 @@ class ActiveLearningWorkChain(JudgingWorkChain):
             )
         self.ctx.selection = made["selection"]
         self.ctx.chosen = {key: made[key] for key in ("candidates", "blind") if key in made}
+        self._move_on()
         counts = self.ctx.selection.get_dict()
         self.report(
             f"{self.stage}: {counts['accurate']} accurate, {counts['candidate']} candidate, "
@@ -355,11 +347,13 @@ class ActiveLearningWorkChain(JudgingWorkChain):
         """Set the RDFs of the last exploration beside those of the labeller's MD."""
         if "aimd" not in self.ctx or "exploration" not in self.ctx:
             return
-        labeller = {f"labeller__{key}": node for key, node in _trajectories(self.ctx.aimd).items()}
+        labeller = {
+            f"labeller__{key}": node for key, node in trajectories_of(self.ctx.aimd).items()
+        }
         temperatures = {_temperature_of(key) for key in labeller}
         potential = {
             f"potential__{key}": node
-            for key, node in _trajectories(self.ctx.exploration).items()
+            for key, node in trajectories_of(self.ctx.exploration).items()
             if _temperature_of(key) in temperatures
         }
         if labeller and potential:
@@ -458,10 +452,6 @@ class ActiveLearningWorkChain(JudgingWorkChain):
             **nodes,
         )
         self.out("history", history["result"])
-
-
-def _trajectories(node: orm.ProcessNode) -> dict[str, orm.Data]:
-    return dict(node.outputs.trajectories) if "trajectories" in node.outputs else {}
 
 
 def _temperature_of(key: str) -> int:

@@ -56,7 +56,13 @@ def make_selection(largest, unphysical=0):
     )
 
 
-def assess(rmse=0.1, largest=0.2, unphysical=0, labelled=2):
+def ladder_state(stage=0, n_stages=1):
+    return orm.Dict(
+        {"explored": {"licl": stage}, "n_at_top": int(stage == n_stages - 1), "n_stages": n_stages}
+    )
+
+
+def assess(rmse=0.1, largest=0.2, unphysical=0, labelled=2, ladder=None):
     errors = make_errors(rmse)
     return assess_iteration(
         iteration=orm.Int(2),
@@ -66,6 +72,7 @@ def assess(rmse=0.1, largest=0.2, unphysical=0, labelled=2):
         errors=errors,
         ledger=orm.Dict({"n_iterations_that_labelled": labelled}),
         targets=orm.Dict(TARGETS),
+        ladder=ladder or ladder_state(),
     ).get_dict()
 
 
@@ -109,6 +116,14 @@ def test_a_target_that_is_missed_keeps_the_loop_going(rmse, labelled):
     assert not assess(rmse=rmse, labelled=labelled)["converged"]
 
 
+def test_a_loop_goes_on_until_every_structure_was_explored_at_the_last_stage():
+    assert "structures_at_the_last_stage" not in assess()["checks"]
+    below = assess(ladder=ladder_state(0, 2))
+    assert not below["converged"]
+    assert below["decision"]["missed"] == ["structures_at_the_last_stage: 0, at least 1"]
+    assert assess(ladder=ladder_state(1, 2))["converged"]
+
+
 def test_an_observable_that_still_moves_keeps_the_loop_going():
     target = {
         "quantity": "D", "species": "Li", "temperature_K": 1200.0, "max_relative_error": 0.2,
@@ -129,6 +144,7 @@ def test_an_observable_that_still_moves_keeps_the_loop_going():
             errors=errors,
             ledger=orm.Dict({"n_iterations_that_labelled": 2}),
             targets=orm.Dict({**TARGETS, "observable": target}),
+            ladder=ladder_state(),
             observables=orm.Dict({"points": [{"diffusion": {"Li": entry}}]}),
             previous=orm.Dict({"observable": {"value": before}}),
         )

@@ -1,0 +1,147 @@
+"""Between two explorations: stages move by the share of accurate frames, starts are diverse."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from ase.build import bulk
+
+from aiida_mliptransport.calculations.functions.ladder import (
+    choose_starts,
+    move_on_ladder,
+    scale_to_volume,
+    structure_of,
+)
+from aiida_mliptransport.data.trajectory import MDTrajectoryData
+
+pytestmark = pytest.mark.medium
+
+LADDER = {"stages": [{}, {}, {}], "move_on": 0.9, "move_back": 0.5, "starts": "explored"}
+SELECTION = {
+    "blind_replica": 1,
+    "blind_start_ps": 0.0,
+    "descriptor_cutoff_A": 5.0,
+    "screening": {},
+}
+TRUST = {"low": 0.1, "high": 0.3}
+
+
+@pytest.fixture(autouse=True)
+def profile(aiida_profile):
+    return aiida_profile
+
+
+def counts(accurate, total=10):
+    return {"accurate": accurate, "n_frames": total}
+
+
+def move(stages, by_trajectory):
+    return move_on_ladder(
+        selection=orm.Dict({"by_trajectory": by_trajectory}),
+        stages=orm.Dict({"stages": stages}),
+        ladder=orm.Dict(LADDER),
+    ).get_dict()
+
+
+def test_every_structure_moves_by_its_own_share():
+    after = move(
+        {"licl": 1, "licl2": 1, "nacl": 1},
+        {
+            "licl_300K_replica0": counts(10),
+            "licl_300K_replica1": counts(8),
+            "licl2_300K_replica0": counts(4),
+            "nacl_300K_replica0": counts(7),
+        },
+    )
+    assert after["share_accurate"] == {"licl": 0.9, "licl2": 0.4, "nacl": 0.7}
+    assert after["stages"] == {"licl": 2, "licl2": 0, "nacl": 1}
+    assert after["n_at_top"] == 0
+
+
+def test_a_structure_counts_at_the_top_only_when_it_was_explored_there():
+    assert move({"a": 1}, {"a_300K_replica0": counts(10)})["n_at_top"] == 0
+    assert move({"a": 2}, {"a_300K_replica0": counts(10)})["n_at_top"] == 1
+
+
+def test_a_structure_whose_runs_gave_nothing_stays_where_it_is():
+    after = move({"a": 1}, {})
+    assert after["share_accurate"] == {"a": None}
+    assert after["stages"] == {"a": 1}
+
+
+def test_a_run_belongs_to_the_structure_with_the_longest_fitting_name():
+    assert structure_of("li_vac_300K_replica0", ["li", "li_vac"]) == "li_vac"
+    assert structure_of("na_300K_replica0", ["li"]) is None
+
+
+def crystal(displacements, deviation):
+    """Return LiF frames in which the first atom is displaced by the given lengths (Å)."""
+    atoms = bulk("LiF", "rocksalt", a=4.03, cubic=True)
+    positions = np.repeat(atoms.positions[None], len(displacements), axis=0)
+    positions[:, 0, 0] += displacements
+    n = len(displacements)
+    steps = 10 * np.arange(n)
+    return MDTrajectoryData(
+        numbers=atoms.numbers,
+        pbc=atoms.pbc,
+        steps=steps,
+        times_ps=0.01 * np.arange(n),
+        positions=positions,
+        cells=np.repeat(atoms.cell.array[None], n, axis=0),
+        thermo={"step": steps},
+        deviations={
+            "steps": steps,
+            "max_force": np.asarray(deviation, dtype=float),
+            "mean_force": np.asarray(deviation, dtype=float) / 2,
+            "min_force": np.zeros(n),
+        },
+        info={"temperature_K": 300.0, "completed": True},
+    ).store()
+
+
+def first_x(structure):
+    return structure.get_ase().positions[0, 0]
+
+
+def test_starts_are_far_from_one_another_and_no_frame_that_the_model_does_not_know():
+    run = crystal([0.0, 0.01, 0.3, 0.6, 0.02], [0.05, 0.05, 0.2, 0.9, 0.05])
+    made = choose_starts(
+        number=orm.Int(2),
+        parameters=orm.Dict(SELECTION),
+        trust_levels=orm.Dict(TRUST),
+        trajectory__lif_300K_replica0=run,
+    )
+    assert sorted(made) == ["start_0", "start_1"]
+    assert first_x(made["start_0"]) == pytest.approx(0.3)
+    assert first_x(made["start_1"]) == pytest.approx(0.0)
+    assert made["start_0"].creator is not None
+
+
+def test_starts_keep_away_from_the_earlier_ones():
+    run = crystal([0.0, 0.3], [0.05, 0.05])
+    given = {"parameters": orm.Dict(SELECTION), "trust_levels": orm.Dict(TRUST)}
+    first = choose_starts(number=orm.Int(1), trajectory__lif_300K_replica0=run, **given)
+    second = choose_starts(
+        number=orm.Int(2),
+        trajectory__lif_300K_replica0=run,
+        start__lif_replica0=first["start_0"],
+        **given,
+    )
+    assert len(second) == 1
+    assert first_x(second["start_0"]) != pytest.approx(first_x(first["start_0"]), abs=0.1)
+
+
+def test_without_a_known_frame_there_is_no_start():
+    made = choose_starts(
+        number=orm.Int(2),
+        parameters=orm.Dict(SELECTION),
+        trust_levels=orm.Dict(TRUST),
+        trajectory__lif_300K_replica0=crystal([0.0, 0.3], [0.9, 0.9]),
+    )
+    assert made == {}
+
+
+def test_a_start_is_scaled_to_a_volume_with_its_atoms():
+    structure = orm.StructureData(ase=bulk("LiF", "rocksalt", a=4.0, cubic=True))
+    scaled = scale_to_volume(structure=structure, volume_A3=orm.Float(125.0)).get_ase()
+    assert scaled.cell.lengths() == pytest.approx([5.0] * 3)
+    assert scaled.get_distance(0, 1, mic=True) == pytest.approx(2.5)
