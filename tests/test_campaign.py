@@ -21,7 +21,7 @@ from aiida_mliptransport.tools.archive import export_study
 
 pytestmark = [pytest.mark.daemon, pytest.mark.deepmd, pytest.mark.lammps, pytest.mark.tblite]
 
-TIMEOUT = 900
+TIMEOUT = 1800
 EXAMPLE = Path(__file__).parents[1] / "examples" / "licl_melt" / "LiCl.cif"
 
 CAMPAIGN = """

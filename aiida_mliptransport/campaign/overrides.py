@@ -75,6 +75,9 @@ def check_overrides(campaign: Campaign) -> None:
             load_protocol(name, campaign.protocol, nested(section, overrides))
         except ProtocolError as error:
             problems.append(_explain(campaign, stage, (name, *section), error))
+    problem = _ladder_problem(campaign)
+    if problem is not None:
+        problems.append(str(campaign.source.error(("ladder",), problem)))
     strategy = campaign.selection.get("strategy")
     if strategy is not None and strategy not in list(STRATEGIES):
         names = list(STRATEGIES)
@@ -93,6 +96,19 @@ def check_overrides(campaign: Campaign) -> None:
             problems.append(_explain(campaign, engine, (engine, "settings"), error))
     if problems:
         raise CampaignError("\n".join(problems))
+
+
+def _ladder_problem(campaign: Campaign) -> str | None:
+    if not campaign.ladder:
+        return None
+    from ..workflows.active_learning.settings import ladder_problem
+
+    try:
+        ladder = protocol_values("ladder", campaign.engine, campaign.protocol, campaign.ladder)
+    except ProtocolError:
+        # The key that is unknown is told already.
+        return None
+    return ladder_problem(ladder, list(campaign.structures))
 
 
 def _explain(campaign: Campaign, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:

@@ -143,7 +143,6 @@ def _iterations(
     training_steps = int(numbers.get("train", "parameters", "training", "numb_steps"))
     replicas = int(numbers.get("explore", "replicas"))
     md = numbers.get("explore", "parameters")
-    md_steps = int(md["steps"]) + int(md.get("equilibration_steps", 0))
     label = numbers.of("label")
     # A section of the engine replaces what all engines share.
     own = label.get(str(campaign.engine)) or {}
@@ -152,7 +151,17 @@ def _iterations(
     candidates, blind = int(selection["n_candidates"]), int(selection["n_blind"])
     labels = min(iterations * (candidates + blind), max_labels)
     label_jobs = iterations * (ceil(candidates / batch) + ceil(blind / batch))
-    explorations = len(campaign.temperatures_K) * replicas
+    # The stage of a ladder with most runs: a plan is an upper bound.
+    stages = campaign.ladder.get("stages") or [{}]
+    runs = max(
+        len(stage.get("temperatures_K") or campaign.temperatures_K)
+        * len(stage.get("pressures_bar") or [None])
+        for stage in stages
+    )
+    md_steps = max(
+        int(stage.get("parameters", {}).get("steps", md["steps"])) for stage in stages
+    ) + int(md.get("equilibration_steps", 0))
+    explorations = runs * replicas
     largest = max(sizes)
     return [
         _row(

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from aiida_mliptransport.campaign.overrides import builder_overrides
+from aiida_mliptransport.campaign.planning import plan
 from aiida_mliptransport.campaign.schema import load_campaign
 from aiida_mliptransport.campaign.source import CampaignError
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "licl_melt" / "LiCl.cif"
 CAMPAIGN = """\
 name: licl-melt
 protocol: fast
@@ -173,3 +175,31 @@ def test_a_vasp_section_names_its_potentials_and_overrides_the_protocol(write):
         )
     with pytest.raises(CampaignError, match="potential_family"):
         load_campaign(write(("cp2k: {}", "vasp: {cutoff_eV: 450}")), engine="vasp")
+
+
+@pytest.mark.parametrize(
+    ("ladder", "expected"),
+    [
+        (
+            "{stages: [{}, {structures: {licl: nacl}}]}",
+            r"line 11: ladder stages\[1\].structures names 'nacl', expected some of \['licl'\]",
+        ),
+        ("{stages: [{volume_scael: 1.1}]}", "unknown key 'stages.0.volume_scael' with value 1.1"),
+        ("{stages: []}", "stages is"),
+        ("{stages: [{pressures_bar: [1], volume_scale: 1.1}]}", "at most one of them"),
+        ("{move_on: 0.4}", r"move_back is 0\.5 and move_on 0\.4"),
+        ("{stagess: []}", "did you mean 'stages'"),
+    ],
+)
+def test_a_ladder_that_cannot_be_is_refused_before_anything_is_submitted(write, ladder, expected):
+    with pytest.raises(CampaignError, match=expected):
+        load_campaign(write(("selection:\n", f"ladder: {ladder}\nselection:\n")))
+
+
+def test_a_plan_counts_the_stage_with_most_runs(write):
+    ladder = "{stages: [{}, {temperatures_K: [1, 2, 3], parameters: {steps: 9000}}]}"
+    campaign = load_campaign(write(("selection:\n", f"ladder: {ladder}\nselection:\n")))
+    (campaign.folder / "LiCl.cif").write_text(EXAMPLE.read_text())
+    row = next(row for row in plan(campaign).rows if row.stage == "exploration")
+    assert row.n_jobs == 3 * 2 * 4
+    assert row.work.startswith("9100 steps")

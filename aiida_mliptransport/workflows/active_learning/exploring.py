@@ -16,7 +16,6 @@ from ...calculations.functions.ladder import (
     scale_to_volume,
     structure_of,
 )
-from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ...science.selection import get_strategy
 from ..describe import DescribeWorkChain
@@ -27,26 +26,6 @@ from .settings import LadderParameters, LadderStage
 
 #: Relative difference of volumes that is rounding.
 SAME_VOLUME = 1e-6
-
-
-def ladder_problem(inputs: Mapping[str, Any]) -> str | None:
-    """Return why ``ladder`` does not fit the structures of the loop, or None."""
-    if "ladder" not in inputs:
-        return None
-    given = inputs["ladder"].get_dict()
-    problem = validation_message(LadderParameters, given)
-    if problem:
-        return f"ladder: {problem}"
-    structures = inputs.get("structures", {})
-    for number, stage in enumerate(LadderParameters.model_validate(given).stages):
-        for name, other in stage.structures.items():
-            missing = next((n for n in (name, other) if n not in structures), None)
-            if missing is not None:
-                return (
-                    f"ladder.stages[{number}].structures names {missing!r}, expected some of "
-                    f"{sorted(structures)}"
-                )
-    return None
 
 
 class ExploringWorkChain(SubmitOnceWorkChain):

@@ -23,10 +23,9 @@ from ..label.vasp import VaspLabelWorkChain
 from ..protocols import load_protocol
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
-from .exploring import ladder_problem
 from .observable import observable_problem
 from .resume import define_resumed
-from .settings import CalibrationParameters
+from .settings import CalibrationParameters, ladder_problem
 
 LABEL_ENGINES = {
     "ase": AseLabelWorkChain,
@@ -282,4 +281,8 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
             f"transport.drivers is {drivers.value}, but the committee has {committee.value} "
             "members; raise training.committee_size or let fewer drive"
         )
-    return ladder_problem(inputs) or observable_problem(inputs)
+    if "ladder" in inputs:
+        problem = ladder_problem(inputs["ladder"].get_dict(), inputs.get("structures", {}))
+        if problem:
+            return f"ladder.{problem}"
+    return observable_problem(inputs)

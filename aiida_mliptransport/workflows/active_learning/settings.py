@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ...calculations.parameters import validation_message
 from ...science.selection import conformal_rank, next_stage
 
 
@@ -146,3 +148,18 @@ class LadderParameters(BaseModel):
     def _shares(self) -> LadderParameters:
         next_stage(0, 1, None, move_on=self.move_on, move_back=self.move_back)
         return self
+
+
+def ladder_problem(given: Mapping[str, Any], structures: Collection[str]) -> str | None:
+    """Return why a ladder cannot be, or names structures that are not there; else None."""
+    problem = validation_message(LadderParameters, given)
+    if problem:
+        return problem
+    for number, stage in enumerate(LadderParameters.model_validate(given).stages):
+        for name in [*stage.structures, *stage.structures.values()]:
+            if name not in structures:
+                return (
+                    f"stages[{number}].structures names {name!r}, expected some of "
+                    f"{sorted(structures)}"
+                )
+    return None
