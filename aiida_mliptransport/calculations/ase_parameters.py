@@ -73,6 +73,10 @@ EMT_ELEMENTS = frozenset(("H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt"
 #: GFN-xTB is parametrised up to radon.
 XTB_LAST_ELEMENT = 86
 
+#: Elements for which GFN1-xTB forces of tblite 0.8.0 are not the derivative of the energy in
+#: periodic cells; tests/test_cells.py watches whether a later one mends it.
+WRONG_IN_GFN1 = frozenset(("Br", "I"))
+
 
 class MDParameters(_Settings):
     """One MD run in a fixed cell; steps of the equilibration come first and are not recorded."""
@@ -124,6 +128,12 @@ def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str |
         missing = [symbol for symbol in elements if symbol not in known]
     elif name == "tblite":
         missing = [symbol for symbol in elements if atomic_numbers[symbol] > XTB_LAST_ELEMENT]
+        wrong = sorted(WRONG_IN_GFN1.intersection(elements))
+        if wrong and content.get("method", "GFN1-xTB") == "GFN1-xTB":
+            return (
+                "calculator: method is 'GFN1-xTB', whose forces by tblite are wrong in periodic "
+                f"cells with {wrong}; choose 'GFN2-xTB', or an engine other than tblite"
+            )
     else:
         missing = elements[1:]
     if missing:

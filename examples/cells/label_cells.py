@@ -21,6 +21,7 @@ from ase import Atoms
 from ase.io import read
 from build_cells import rows
 
+from aiida_mliptransport.calculations.ase_parameters import WRONG_IN_GFN1
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.workflows.label.ase import AseLabelWorkChain
@@ -31,9 +32,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "Li_bcc": {"k_points": [8, 8, 8], "electronic_temperature_K": 500.0, "added_orbitals": 4},
     "Li111_Li2CO3_001": {"electronic_temperature_K": 500.0, "added_orbitals": 20},
 }
-#: GFN1-xTB of tblite 0.8 has forces of hundreds of eV/Å in periodic cells of these elements, which
-#: are not the derivatives of its energy.
-WRONG_IN_GFN1 = {"Br", "I"}
 
 
 @dataclass(frozen=True)

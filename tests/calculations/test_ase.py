@@ -333,9 +333,14 @@ def two_sizes():
     return FrameSetData(Frames.from_atoms([licl(), licl(repeat=(2, 1, 1))]))
 
 
+def iodide():
+    return FrameSetData(Frames.from_atoms([bulk("LiI", "rocksalt", a=6.0)]))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"frames": iodide, "calculator": {"name": "tblite"}}, r"cells with \['I'\]; choose 'GFN2"),
         ({"calculator": None}, "neither of 'calculator' and 'potential'"),
         ({"calculator": {"name": "lammps", "lines": ["shell ls"]}}, "expected one of"),
         ({"calculator": {"name": "tblite", "accuracy": 500.0}}, "accuracy is 500.0"),
