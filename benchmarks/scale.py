@@ -1,0 +1,148 @@
+"""How labelling of many structures at a time scales: wall time, memory and database size.
+
+Usage: python benchmarks/scale.py [--profile NAME] [--labels 125 250 500 1000] [--workers 1 2 4]
+
+Needs a profile of its own with a stopped daemon: the size is that of the whole database.
+Lennard-Jones argon in 50 cells of different size is labelled by a trivial calculator, five frames
+a job, up to 50 jobs in flight. Each run has a daemon of its own with the given number of workers:
+first one worker and growing numbers of labels, then the largest number and more workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from aiida import load_profile, orm
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_manager
+from ase.build import bulk
+
+from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.science.frames import Frames
+from aiida_mliptransport.workflows.label.ase import AseLabelWorkChain
+
+POLL_SECONDS = 0.5
+STRUCTURES = 50
+FRAMES_PER_JOB = 5
+ARGON = {"name": "lj", "epsilon_eV": 0.0104, "sigma_A": 3.4, "cutoff_A": 6.0}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One labelling: seconds, bytes, and the largest values seen while it ran."""
+
+    n_labels: int
+    n_workers: int
+    wall: float
+    worker_bytes: int
+    database_bytes: int
+    checkpoint_bytes: int
+
+    def row(self) -> str:
+        """Return a line of the table."""
+        return (
+            f"{self.n_labels:5d} labels {self.n_workers} worker(s): {self.wall:7.1f} s, "
+            f"{1000 * self.wall / self.n_labels:5.0f} ms a label, workers "
+            f"{self.worker_bytes / 1e6:6.0f} MB, database {self.database_bytes / 1e6:6.1f} MB, "
+            f"checkpoint {self.checkpoint_bytes / 1e3:5.0f} kB"
+        )
+
+
+def frames(n_labels: int, seed: int) -> FrameSetData:
+    """Return rattled argon in cells of different size, as many frames of each."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for number in range(n_labels):
+        edge = 5.2 + 0.02 * (number % STRUCTURES)
+        atoms = bulk("Ar", "fcc", a=edge, cubic=True)
+        atoms.rattle(0.1, rng=rng)
+        images.append(atoms)
+    return FrameSetData(Frames.from_atoms(images))
+
+
+def database_bytes() -> int:
+    """Return the size of the profile's SQLite database."""
+    folder = Path(get_manager().get_profile().storage_config["filepath"])
+    return sum(path.stat().st_size for path in folder.glob("database.sqlite*"))
+
+
+def worker_bytes() -> int:
+    """Return the resident memory of all workers of the daemon."""
+    workers = get_daemon_client().get_worker_info()["info"]
+    return sum(psutil.Process(int(pid)).memory_info().rss for pid in workers)
+
+
+def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) -> Run:
+    """Label with a fresh daemon, and look at it while it works."""
+    subprocess.run(["verdi", "daemon", "start", str(n_workers)], check=True, capture_output=True)
+    before = database_bytes()
+    builder = AseLabelWorkChain.get_builder_from_protocol(
+        code,
+        frames(n_labels, seed),
+        calculator=ARGON,
+        max_concurrent=STRUCTURES,
+        protocol="fast",
+        overrides={"batch_size": FRAMES_PER_JOB, "reuse_labels": False},
+    )
+    start = time.monotonic()
+    node = submit(builder)
+    memory = checkpoint = 0
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+        memory = max(memory, worker_bytes())
+        checkpoint = max(checkpoint, len(node.checkpoint or ""))
+    wall = time.monotonic() - start
+    subprocess.run(["verdi", "daemon", "stop"], check=True, capture_output=True)
+    if not node.is_finished_ok:
+        raise SystemExit(f"labelling {node.pk} ended with: {node.exit_message or node.exception}")
+    if node.outputs.frames.n_frames != n_labels:
+        raise SystemExit(f"labelling {node.pk} gave {node.outputs.frames.n_frames} labels")
+    return Run(n_labels, n_workers, wall, memory, database_bytes() - before, checkpoint)
+
+
+def exponent(runs: list[Run], name: str) -> float:
+    """Return the exponent of a quantity in the number of labels, by least squares of logarithms."""
+    labels = np.log([run.n_labels for run in runs])
+    return float(np.polyfit(labels, np.log([getattr(run, name) for run in runs]), 1)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile")
+    parser.add_argument("--code", default="python@localhost")
+    parser.add_argument("--labels", type=int, nargs="+", default=[125, 250, 500, 1000])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    load_profile(arguments.profile)
+    code = orm.load_code(arguments.code)
+    most = max(arguments.labels)
+    plans = [(n, arguments.workers[0]) for n in sorted(arguments.labels)]
+    plans += [(most, workers) for workers in arguments.workers[1:]]
+    runs = []
+    for number, (n_labels, n_workers) in enumerate(plans):
+        runs.append(measure(code, n_labels, n_workers, 1000 * arguments.seed + number))
+        print(runs[-1].row(), flush=True)
+    grown = runs[: len(arguments.labels)]
+    largest = grown[-1]
+    speeds = " ".join(
+        f"speed_{run.n_workers}_workers={largest.wall / run.wall:.2f}" for run in runs[len(grown) :]
+    )
+    print(
+        f"scale: labels={most} wall_s={largest.wall:.0f} "
+        f"exponent_wall={exponent(grown, 'wall'):.2f} "
+        f"exponent_database={exponent(grown, 'database_bytes'):.2f} "
+        f"exponent_memory={exponent(grown, 'worker_bytes'):.2f} "
+        f"exponent_checkpoint={exponent(grown, 'checkpoint_bytes'):.2f} {speeds}"
+    )
+
+
+if __name__ == "__main__":
+    main()
