@@ -45,13 +45,18 @@ def setup(ctx: click.Context, config: str | None, work_dir: str | None) -> None:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Close orphaned processes, send lost tasks again.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="End stray workers, close orphaned processes, send lost tasks again.",
+)
 @click.option("--no-codes", is_flag=True, help="Do not start the programs.")
 @click.pass_context
 def doctor(ctx: click.Context, repair: bool, no_codes: bool) -> None:
     """Look for what is wrong, and print the command that mends it.
 
-    Ends with exit code 1 if there is a problem.
+    Ends with exit code 1 if there is a problem. After a crash, or when something was killed, run
+    it with --repair, and then `verdi daemon start` if the daemon does not run.
 
     \b
     Examples:
@@ -59,19 +64,10 @@ def doctor(ctx: click.Context, repair: bool, no_codes: bool) -> None:
       aiida-mliptransport doctor --repair
     """
     load_profile(ctx)
-    from aiida.engine.daemon.client import DaemonException
-
     from ..tools.doctor import examine
-    from ..tools.repair import resend_lost, seal_orphans
 
     if repair:
-        for node in seal_orphans():
-            click.echo(f"closed {node.process_label}<{node.pk}>, left behind by a killed worker")
-        try:
-            for node in resend_lost():
-                click.echo(f"sent the task of {node.process_label}<{node.pk}> again")
-        except DaemonException as error:
-            click.echo(f"tasks were not sent again: {error}", err=True)
+        _repair()
     problems = 0
     for finding in examine(codes=not no_codes):
         mark = click.style("ok ", fg="green") if finding.ok else click.style("BAD", fg="red")
@@ -82,3 +78,28 @@ def doctor(ctx: click.Context, repair: bool, no_codes: bool) -> None:
     if problems:
         click.echo(f"{problems} problem(s)")
         ctx.exit(1)
+
+
+def _repair() -> None:
+    from aiida.engine.daemon.client import DaemonException
+
+    from ..tools.daemon import end_strays, forget_dead_broker, restart_deaf_workers
+    from ..tools.repair import release_dead_workers, resend_lost, seal_orphans
+
+    for entry in end_strays():
+        click.echo(f"ended {entry.role} {entry.pid}, left behind by a killed daemon")
+    if forget_dead_broker():
+        click.echo("removed the PID file of a broker that is gone")
+    try:
+        for entry in restart_deaf_workers():
+            click.echo(f"replaced worker {entry.pid}, which did not hear the broker")
+    except DaemonException as error:
+        click.echo(f"workers were not replaced: {error}; run `verdi daemon restart`", err=True)
+    release_dead_workers()
+    for node in seal_orphans():
+        click.echo(f"closed {node.process_label}<{node.pk}>, left behind by a killed worker")
+    try:
+        for node in resend_lost():
+            click.echo(f"sent the task of {node.process_label}<{node.pk}> again")
+    except DaemonException as error:
+        click.echo(f"tasks were not sent again: {error}", err=True)

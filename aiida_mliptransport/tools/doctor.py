@@ -14,6 +14,7 @@ from aiida.engine.daemon.client import DaemonException, get_daemon_client
 from aiida.manage import get_config_option, get_manager
 from aiida_vasp.data.potcar import PotcarGroup
 
+from .daemon import DaemonProcess, deaf_workers, strays, supervisor_pid, was_killed
 from .repair import (
     BrokerState,
     broker_state,
@@ -38,6 +39,9 @@ TIMEOUT = 180
 
 #: Seconds in which workers of a daemon that just started connect to the broker.
 CONNECT_SECONDS = 20.0
+
+#: What replaces workers that do not hear the broker.
+DEAF_REMEDY = "aiida-mliptransport doctor --repair"
 
 #: How to get a code that ``setup`` does not find on PATH.
 REMEDIES = {"vasp": "aiida-mliptransport setup --config CODES.yaml, with the path of your VASP"}
@@ -85,14 +89,16 @@ def _profile() -> Finding:
 
 def _daemon() -> list[Finding]:
     client = get_daemon_client()
-    if not client.is_daemon_running:
-        return [Finding("daemon", False, "is not running", "verdi daemon start")]
+    if supervisor_pid() is None:
+        detail = "was killed" if was_killed() else "is not running"
+        return [*_strays(), Finding("daemon", False, detail, "verdi daemon start")]
     try:
         client.get_status(timeout=10)
         workers = client.get_number_of_workers(timeout=10)
     except DaemonException as error:
         return [Finding("daemon", False, f"does not answer: {error}", "verdi daemon restart")]
     findings = [Finding("daemon", workers > 0, f"{workers} worker(s)", "verdi daemon incr 1")]
+    findings += _strays()
     slots = workers * int(get_config_option("daemon.worker_process_slots"))
     active = sum(node.checkpoint is not None for node in unfinished())
     if slots < max(MIN_SLOTS, active + MIN_SLOTS // 2):
@@ -110,31 +116,49 @@ def _daemon() -> list[Finding]:
     return findings
 
 
+def _strays() -> list[Finding]:
+    found = strays()
+    if not found:
+        return []
+    detail = ", ".join(f"{entry.role} {entry.pid}" for entry in found)
+    remedy = "aiida-mliptransport doctor --repair"
+    if supervisor_pid() is not None:
+        remedy = f"verdi daemon stop && {remedy}; verdi daemon start"
+    detail += ": the daemon that started them was killed"
+    return [Finding("stray processes", False, detail, remedy)]
+
+
 def _broker() -> list[Finding]:
     state = broker_state()
     if state is None:
         return []
-    running = get_daemon_client().is_daemon_running
+    running = supervisor_pid() is not None
     if not state.alive:
         # The built-in broker lives and dies with the daemon.
         why = "while the daemon is: it was killed" if running else "(it starts with the daemon)"
         detail = f"is not running {why}"
-        return [Finding("broker", not running, detail, "verdi daemon restart" if running else "")]
-    if running and state.workers == 0:
+        return [Finding("broker", not running, detail, DEAF_REMEDY if running else "")]
+    deaf = deaf_workers()
+    if running and not deaf and state.workers == 0:
         state = _wait_for_workers(state)
-    if running and state.workers == 0:
+    if running and (deaf or state.workers == 0):
+        who = f"worker(s) {_numbers(deaf)} do not hear it" if deaf else "no worker is connected"
         return [
             Finding(
                 "broker",
                 False,
-                f"holds {state.pending} task(s) but no worker is connected: the broker was killed "
-                "and the workers did not come back",
-                "verdi daemon restart",
+                f"holds {state.pending} task(s) but {who}: the broker was killed and the workers "
+                "did not come back",
+                DEAF_REMEDY if deaf else "verdi daemon restart",
             )
         ]
     if state.pending is None:
         return [Finding("broker", True, "answers")]
     return [Finding("broker", True, f"{state.pending} task(s) wait, {state.processing} at work")]
+
+
+def _numbers(processes: list[DaemonProcess]) -> str:
+    return ", ".join(str(entry.pid) for entry in processes)
 
 
 def _wait_for_workers(state: BrokerState) -> BrokerState:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from aiida import orm
 from aiida.common import timezone
 from aiida.engine.daemon.client import DaemonException, get_daemon_client
 from aiida.manage import get_manager
 
-from ..workflows.submission import is_orphan, seal_orphan
+from ..workflows.submission import close, is_orphan, is_unclosed
+from ..workflows.task_queue import SETTLE_SECONDS, queue_folder, queued_processes
+from .daemon import supervisor_pid
 
 #: A process without a checkpoint that is younger than this may be a calcfunction at work.
 GRACE = timedelta(minutes=10)
+
+#: A process that ended longer ago and is not sealed will never be: that takes milliseconds.
+CLOSING = timedelta(seconds=10)
 
 #: Recipient of a message that only asks whether the broker answers.
 NOBODY = "mliptransport-nobody"
 
 #: Seconds in which a living broker answers.
 ANSWER_SECONDS = 10.0
-
-#: Seconds between two looks at the queue: a process is stored before its task is sent.
-SETTLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,21 @@ class BrokerState:
 
 
 def find_orphans(among: Iterable[orm.ProcessNode] | None = None) -> list[orm.ProcessNode]:
-    """Return processes that can neither go on nor have ended.
+    """Return processes that can neither go on nor have ended, or ended and were not closed.
 
     A running calcfunction has no checkpoint either. So while a daemon runs a process counts only
     if its caller ended, if no living worker is old enough to run it, or if it is older than ten
-    minutes; a process that no other called (run by hand) always needs the ten minutes.
+    minutes; a process that no other called (run by hand) always needs the ten minutes. One that
+    has ended counts if no living worker is old enough to close it, or after ten seconds.
     """
     nodes = unfinished() if among is None else list(among)
     started = _workers_started()
-    return [node for node in nodes if is_orphan(node) and _abandoned(node, started)]
+    return [
+        node
+        for node in nodes
+        if (is_orphan(node) and _abandoned(node, started))
+        or (is_unclosed(node) and _unattended(node, started))
+    ]
 
 
 def unfinished() -> list[orm.ProcessNode]:
@@ -65,10 +71,13 @@ def unfinished() -> list[orm.ProcessNode]:
 
 
 def seal_orphans(among: Iterable[orm.ProcessNode] | None = None) -> list[orm.ProcessNode]:
-    """Close all orphans as excepted, so that archives can hold them; return them."""
+    """Close all orphans, so that archives can hold them; return them.
+
+    Those that have not ended are marked as excepted.
+    """
     orphans = find_orphans(among)
     for node in orphans:
-        seal_orphan(node)
+        close(node)
     return orphans
 
 
@@ -81,10 +90,12 @@ def broker_state() -> BrokerState | None:
     if broker is None:
         return None
     alive = bool(broker.check_service_reachable())
-    folder = _queue_folder(broker)
+    folder = queue_folder(broker)
     if folder is None:
         return BrokerState(alive, None, None, None)
     status = broker.probe_service_status() if alive else {}
+    if status.get("pid") != broker._get_service_pid():
+        status = {}  # of the broker before this one
     return BrokerState(
         alive,
         len(list((folder / "pending").glob("*.json"))),
@@ -145,7 +156,7 @@ def resend_lost() -> list[orm.ProcessNode]:
     if not lost:
         return []
     broker = get_manager().get_broker()
-    folder = _queue_folder(broker)
+    folder = queue_folder(broker)
     if folder is not None and not broker.check_service_reachable():
         # The broker lives in the daemon and reads its queue when it starts.
         for node in lost:
@@ -158,7 +169,7 @@ def resend_lost() -> list[orm.ProcessNode]:
 
 
 def daemon_is_running() -> bool:
-    return bool(get_daemon_client().is_daemon_running)
+    return supervisor_pid() is not None
 
 
 def refresh() -> None:
@@ -177,10 +188,16 @@ def _abandoned(node: orm.ProcessNode, started: datetime | None) -> bool:
     return old or (started is not None and node.ctime < started)
 
 
+def _unattended(node: orm.ProcessNode, started: datetime | None) -> bool:
+    if not daemon_is_running() or timezone.now() - node.mtime > CLOSING:
+        return True
+    return started is not None and node.mtime < started
+
+
 def _workers_started() -> datetime | None:
     """Return when the oldest living worker started, or None if that is not known."""
     client = get_daemon_client()
-    if not client.is_daemon_running:
+    if not daemon_is_running():
         return None
     try:
         info = client.get_worker_info(timeout=10)["info"]
@@ -194,7 +211,10 @@ def _without_task() -> list[orm.ProcessNode]:
     active = [
         node
         for node in unfinished()
-        if node.checkpoint is not None and node.process_state is not None and not node.paused
+        if node.checkpoint is not None
+        and node.process_state is not None
+        and not node.is_terminated
+        and not node.paused
     ]
     if not active:
         return []
@@ -204,33 +224,16 @@ def _without_task() -> list[orm.ProcessNode]:
 
 def _tasks() -> set[int]:
     broker = get_manager().get_broker()
-    folder = _queue_folder(broker)
-    if folder is None:
-        if daemon_is_running():
-            raise DaemonException(
-                "RabbitMQ hides the tasks that workers hold: run `verdi daemon stop` first"
-            )
-        from aiida.engine.processes.control import get_process_tasks
+    folder = queue_folder(broker)
+    if folder is not None:
+        return queued_processes(folder)
+    if daemon_is_running():
+        raise DaemonException(
+            "RabbitMQ hides the tasks that workers hold: run `verdi daemon stop` first"
+        )
+    from aiida.engine.processes.control import get_process_tasks
 
-        return set(get_process_tasks(broker))
-    # Read the files: opening the queue as aiida-core does would move the tasks of a living broker.
-    found = set()
-    for path in [*folder.glob("pending/*.json"), *folder.glob("processing/*.json")]:
-        try:
-            body = json.loads(path.read_text(encoding="utf-8"))["body"]
-        except (FileNotFoundError, json.JSONDecodeError, KeyError):
-            continue
-        found.add(body.get("args", {}).get("pid"))
-    return found
-
-
-def _queue_folder(broker: Any) -> Path | None:
-    from aiida.brokers.zeromq.broker import ZeromqBroker
-
-    if not isinstance(broker, ZeromqBroker):
-        return None
-    folder: Path = broker._storage_path / "tasks"
-    return folder
+    return set(get_process_tasks(broker))
 
 
 def _write_task(folder: Path, pk: int) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState, WorkChain
+from aiida.manage import get_manager
+
+from .task_queue import has_no_task
 
 #: How a process that a killed worker left behind is told apart in its exit message.
 ORPHAN_MESSAGE = "left behind by a killed worker; replaced by a new process"
@@ -29,20 +32,32 @@ def find_child(parent: orm.ProcessNode, call_link_label: str) -> orm.ProcessNode
 
 
 def is_orphan(node: orm.ProcessNode) -> bool:
-    """Whether a process can neither go on (no checkpoint) nor has ended (it is not sealed).
+    """Whether a process can neither go on (it has no checkpoint) nor has ended.
 
     A calcfunction that runs right now looks the same; ask only for children of a process that no
     worker holds, as a step does for its own.
     """
-    return not node.is_sealed and node.checkpoint is None
+    return not node.is_sealed and not node.is_terminated and node.checkpoint is None
 
 
-def seal_orphan(node: orm.ProcessNode) -> None:
-    """Close a process that a killed worker left behind, so that archives can hold it."""
-    node.set_process_state(ProcessState.EXCEPTED)
-    node.set_exception(ORPHAN_MESSAGE)
-    if not node.is_sealed:
-        node.seal()
+def is_unclosed(node: orm.ProcessNode) -> bool:
+    """Whether a process has ended, with all its outputs, and was not sealed.
+
+    Its worker was killed in between, or is there right now: that takes some milliseconds.
+    """
+    return node.is_terminated and not node.is_sealed
+
+
+def close(node: orm.ProcessNode) -> None:
+    """Close a process that a killed worker left behind, so that archives can hold it.
+
+    One that has ended keeps its state and outputs; any other is marked as excepted.
+    """
+    if not node.is_terminated:
+        node.set_process_state(ProcessState.EXCEPTED)
+        node.set_exception(ORPHAN_MESSAGE)
+    node.delete_checkpoint()
+    node.seal()
 
 
 def failure_reason(node: orm.ProcessNode | None) -> str:
@@ -65,7 +80,7 @@ class SubmitOnceWorkChain(WorkChain):
         ).all():
             if is_orphan(link.node):
                 self.report(f"sealed {link.node.process_label}<{link.node.pk}>: {ORPHAN_MESSAGE}")
-                seal_orphan(link.node)
+                close(link.node)
 
     def submit_once(
         self, call_link_label: str, process: Any, inputs: Mapping[str, Any]
@@ -74,10 +89,14 @@ class SubmitOnceWorkChain(WorkChain):
 
         A step that was interrupted in its fan-out by a killed worker runs again from its start.
         A child that has a checkpoint, or ended, is adopted; one that has neither is sealed as
-        excepted and submitted anew.
+        excepted and submitted anew. If no worker will hear of an adopted child, its task is sent.
         """
         known = self.child(call_link_label)
         if known is not None:
+            by_worker = self.runner.is_daemon_runner
+            if by_worker and has_no_task(known, get_manager().get_broker()):
+                self.report(f"sent the task of {known.process_label}<{known.pk}> again")
+                self.runner.controller.continue_process(known.pk, nowait=False, no_reply=True)
             return known
         self._seal_orphans(call_link_label)
         metadata = {**inputs.get("metadata", {}), "call_link_label": call_link_label}
@@ -99,6 +118,8 @@ class SubmitOnceWorkChain(WorkChain):
             _, known = function.run_get_node(
                 **inputs, metadata={"call_link_label": call_link_label}
             )
+        elif is_unclosed(known):
+            close(known)
         if not known.is_finished_ok:
             raise RuntimeError(
                 f"{known.process_label}<{known.pk}> failed: {known.exit_message or known.exception}"

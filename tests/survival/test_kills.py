@@ -1,0 +1,76 @@
+"""A campaign by a real daemon, parts of which are killed: it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness import Profile, moments
+
+pytestmark = [pytest.mark.daemon, pytest.mark.medium]
+
+#: Exit status of a loop whose iterations are spent, with all its results.
+ITERATIONS_SPENT = 411
+
+#: What is killed in one campaign, one after the other; ``all`` are supervisor, worker and broker.
+KILLS = ["worker", "broker", "all"]
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    made = Profile(tmp_path_factory.mktemp("survival"))
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(profile):
+    """The facts about a campaign that nobody disturbed."""
+    facts = profile.campaign()
+    check(facts)
+    assert facts["excepted"] == []
+    assert facts["jobs"]["again"] == []
+    return facts
+
+
+def check(facts):
+    """What must hold for every campaign."""
+    assert "stuck" not in facts, facts
+    assert facts["exit_status"] == ITERATIONS_SPENT, facts["exit_message"]
+    assert facts["doubled"] == []
+    assert facts["jobs"]["overlapping"] == []
+    assert facts["unsealed"] == []
+    assert facts["archive_bytes"] > 0
+    labels = facts["labels"]
+    assert labels["held"] == labels["distinct"] == labels["counted"]
+
+
+def check_killed(facts, undisturbed):
+    """What must hold after kills: the same as without, but for what was given up and done again."""
+    check(facts)
+    kills = facts["kills"]
+    assert not any(kill["too_late"] for kill in kills)
+    assert facts["lost"] == []
+    assert all("left behind by a killed worker" in text for text in facts["excepted"])
+    assert len(facts["jobs"]["again"]) <= len(kills)
+    assert facts["jobs"]["runs"] == undisturbed["jobs"]["runs"]
+    assert facts["results"] == undisturbed["results"]
+
+
+def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile, undisturbed):
+    facts = profile.campaign(kills=json.dumps(moments(1, undisturbed["processes"], KILLS)))
+    check_killed(facts, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("target", ["worker", "broker", "supervisor", "all"])
+def test_a_campaign_survives_any_kill_of(profile, undisturbed, target, seed):
+    facts = profile.campaign(kills=json.dumps(moments(seed, undisturbed["processes"], [target])))
+    check_killed(facts, undisturbed)
