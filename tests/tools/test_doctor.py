@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from types import SimpleNamespace
 
 import pytest
 from aiida import orm
@@ -99,34 +100,59 @@ def test_a_python_without_ase_is_told(program):
 
 @pytest.mark.medium
 def test_a_stopped_daemon_is_a_problem_with_its_command(aiida_profile, monkeypatch):
-    class Client:
-        is_daemon_running = False
-
-    monkeypatch.setattr(doctor, "get_daemon_client", Client)
+    monkeypatch.setattr(doctor, "supervisor_pid", lambda: None)
     findings = {finding.subject: finding for finding in doctor.examine(codes=False)}
     assert not findings["daemon"].ok
     assert findings["daemon"].remedy == "verdi daemon start"
 
 
-def test_workers_that_lost_their_broker_are_told(monkeypatch):
-    class Client:
-        is_daemon_running = True
+def process(pid, role):
+    return SimpleNamespace(pid=pid, role=role)
 
-    monkeypatch.setattr(doctor, "get_daemon_client", Client)
+
+@pytest.mark.parametrize(("supervisor", "stop"), [(None, False), (5, True)])
+def test_processes_of_a_killed_daemon_are_told(monkeypatch, supervisor, stop):
+    monkeypatch.setattr(doctor, "supervisor_pid", lambda: supervisor)
+    monkeypatch.setattr(doctor, "strays", lambda: [process(7, "worker"), process(8, "broker")])
+    (finding,) = doctor._strays()
+    assert not finding.ok
+    assert finding.detail.startswith("worker 7, broker 8: ")
+    assert "doctor --repair" in finding.remedy
+    assert ("verdi daemon stop" in finding.remedy) == stop
+
+
+@pytest.fixture
+def running_daemon(monkeypatch):
+    """A daemon runs, whose workers and broker are as the test says."""
+    monkeypatch.setattr(doctor, "supervisor_pid", lambda: 5)
     monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.0)
-    monkeypatch.setattr(doctor, "broker_state", lambda: BrokerState(True, 7, 0, 0))
-    (finding,) = doctor._broker()
+
+    def state(broker, deaf=()):
+        monkeypatch.setattr(doctor, "broker_state", lambda: broker)
+        monkeypatch.setattr(doctor, "deaf_workers", lambda: list(deaf))
+        (finding,) = doctor._broker()
+        return finding
+
+    return state
+
+
+def test_workers_that_lost_their_broker_are_told(running_daemon):
+    finding = running_daemon(BrokerState(True, 7, 0, 1), [process(7, "worker")])
     assert not finding.ok
     assert "7 task(s)" in finding.detail
+    assert "worker(s) 7 do not hear it" in finding.detail
+    assert finding.remedy == "aiida-mliptransport doctor --repair"
+
+
+def test_a_broker_without_workers_is_told(running_daemon):
+    finding = running_daemon(BrokerState(True, 7, 0, 0))
+    assert "no worker is connected" in finding.detail
     assert finding.remedy == "verdi daemon restart"
-    monkeypatch.setattr(doctor, "broker_state", lambda: BrokerState(False, 7, 0, None))
-    assert "was killed" in doctor._broker()[0].detail
+    assert "was killed" in running_daemon(BrokerState(False, 7, 0, None)).detail
 
 
 def test_too_few_slots_are_told(monkeypatch):
     class Client:
-        is_daemon_running = True
-
         def get_status(self, timeout):
             return {}
 
@@ -134,6 +160,8 @@ def test_too_few_slots_are_told(monkeypatch):
             return 1
 
     monkeypatch.setattr(doctor, "get_daemon_client", Client)
+    monkeypatch.setattr(doctor, "supervisor_pid", lambda: 5)
+    monkeypatch.setattr(doctor, "strays", list)
     monkeypatch.setattr(doctor, "get_config_option", lambda name: 2)
     slots = doctor._daemon()[1]
     assert not slots.ok

@@ -94,12 +94,33 @@ def test_a_process_run_by_hand_gets_ten_minutes(monkeypatch):
     assert node.pk in [n.pk for n in repair.seal_orphans()]
 
 
+def test_a_process_that_ended_and_was_not_closed_keeps_its_state(parent, others, monkeypatch):
+    child = child_of(parent, "finished", "a checkpoint")
+    monkeypatch.setattr(repair, "daemon_is_running", lambda: True)
+    hour_ago = timezone.now() - timedelta(hours=1)
+    monkeypatch.setattr(repair, "_workers_started", lambda: hour_ago)
+    # A worker may be about to close it.
+    assert new(repair.find_orphans(), others) == []
+    monkeypatch.setattr(repair, "CLOSING", timedelta(0))
+    assert new(repair.seal_orphans(), others) == [child.pk]
+    assert child.is_finished
+    assert child.is_sealed
+    assert child.checkpoint is None
+
+
+def test_a_process_that_ended_is_not_sent_again(parent, others, monkeypatch, dead_broker):
+    monkeypatch.setattr(repair, "SETTLE_SECONDS", 0.0)
+    child = child_of(parent, "finished", "a checkpoint")
+    assert new(repair.find_lost(), others) == [parent.pk]
+    repair.close(child)
+
+
 @pytest.fixture
 def dead_broker(monkeypatch, tmp_path):
     """The broker's process is gone; its queue lies in the returned folder."""
     broker = get_manager().get_broker()
     monkeypatch.setattr(type(broker), "check_service_reachable", lambda self: False)
-    monkeypatch.setattr(repair, "_queue_folder", lambda broker: tmp_path / "tasks")
+    monkeypatch.setattr(repair, "queue_folder", lambda broker: tmp_path / "tasks")
     return tmp_path / "tasks"
 
 

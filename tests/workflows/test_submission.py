@@ -8,9 +8,10 @@ from aiida.engine import ProcessState, calcfunction
 from aiida_mliptransport.workflows.submission import (
     ORPHAN_MESSAGE,
     FanOutWorkChain,
+    close,
     find_child,
     is_orphan,
-    seal_orphan,
+    is_unclosed,
 )
 
 pytestmark = pytest.mark.medium
@@ -35,6 +36,30 @@ class Doubler(FanOutWorkChain):
     def run_twice(self):
         self.out("first", self.run_once("double", double, value=self.inputs.value)["result"])
         self.out("second", self.run_once("double", double, value=self.inputs.value)["result"])
+
+
+class HalfClosed(FanOutWorkChain):
+    """Find a calcfunction that ended, with its output, under a worker that then was killed."""
+
+    @classmethod
+    def define(cls, spec):
+        super().define(spec)
+        spec.input("value", valid_type=orm.Int)
+        spec.output("double", valid_type=orm.Int)
+        spec.outline(cls.leave, cls.find)
+
+    def leave(self):
+        node = orm.CalcFunctionNode()
+        node.base.links.add_incoming(self.node, LinkType.CALL_CALC, "double")
+        node.store()
+        output = orm.Int(2 * self.inputs.value.value)
+        output.base.links.add_incoming(node, LinkType.CREATE, "result")
+        output.store()
+        node.set_exit_status(0)
+        node.set_process_state(ProcessState.FINISHED)
+
+    def find(self):
+        self.out("double", self.run_once("double", double, value=self.inputs.value)["result"])
 
 
 @pytest.fixture
@@ -76,16 +101,32 @@ def test_a_child_that_was_left_behind_is_an_orphan_and_not_adopted(family):
     assert find_child(parent, "run") is None
 
 
-def test_a_child_killed_between_its_end_and_its_seal_is_an_orphan(family):
+def test_a_child_whose_worker_was_killed_before_it_closed_it_keeps_its_result(family):
     parent, child = family
-    child("run", ProcessState.FINISHED)
-    assert find_child(parent, "run") is None
+    node = child("run", ProcessState.FINISHED, checkpoint="state")
+    assert find_child(parent, "run").pk == node.pk
+    assert not is_orphan(node)
+    assert is_unclosed(node)
+    close(node)
+    assert node.is_sealed
+    assert node.is_finished
+    assert node.checkpoint is None
+
+
+def test_a_calcfunction_that_ended_and_was_not_closed_is_closed_and_not_run_again(aiida_profile):
+    from aiida.engine import run_get_node
+
+    outputs, node = run_get_node(HalfClosed, value=orm.Int(4))
+    assert outputs["double"].value == 8
+    (child,) = node.called
+    assert child.is_finished_ok
+    assert child.is_sealed
 
 
 def test_an_orphan_is_sealed_as_excepted(family):
     _, child = family
     node = child("run")
-    seal_orphan(node)
+    close(node)
     assert node.is_sealed
     assert node.is_excepted
     assert node.exception == ORPHAN_MESSAGE
