@@ -31,6 +31,7 @@ from ..data.level_of_theory import complete_level_of_theory
 from ..data.trajectory import MDTrajectoryData
 from ..science.frames import Frames, System
 from .disk import disk_full_is_declared
+from .text import read_text
 
 #: Labels and the names of their arrays.
 LABELS = ("energies", "forces", "stresses")
@@ -43,8 +44,8 @@ class AseParser(Parser):
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Read all complete rows, then say how the job ended."""
         self._folder = Path(kwargs["retrieved_temporary_folder"])
-        engine = self._json(ENGINE_FILE)
-        results = self._json(RESULTS_FILE)
+        engine = self._json(ENGINE_FILE, "level_of_theory", "engine_version")
+        results = self._json(RESULTS_FILE, "completed")
         if results is not None and "error" in results:
             if results["unavailable"]:
                 return self.exit_codes.ERROR_CALCULATOR_UNAVAILABLE.format(reason=results["error"])
@@ -87,7 +88,7 @@ class AseParser(Parser):
     def _parse_label(self) -> int:
         """Put out labelled frames; what has no label is in the failures."""
         given = self.node.inputs.frames.frames.without_labels()
-        known = {(r["system"], r["frame"]): r for r in self._records}
+        known = {(r.get("system"), r["frame"]): r for r in self._records}
         parts, failures, index = [], [], 0
         for number, system in enumerate(given.systems):
             rows = self._rows(f"out_{number:03d}")
@@ -250,21 +251,31 @@ class AseParser(Parser):
                 return {}
         return arrays
 
-    def _json(self, name: str) -> dict[str, Any] | None:
-        """Return a JSON file of the job, None where it is missing or cut off."""
-        if name not in self.retrieved.base.repository.list_object_names():
-            return None
+    def _json(self, name: str, *keys: str) -> dict[str, Any] | None:
+        """Return a JSON file of the job, None where it is missing, cut off or lacks a key."""
         try:
-            return dict(json.loads(self.retrieved.base.repository.get_object_content(name)))
+            content = json.loads(read_text(self.retrieved, name))
         except json.JSONDecodeError:
             return None
+        if not isinstance(content, dict) or any(key not in content for key in keys):
+            return None
+        return content
 
     def _failure_records(self) -> list[dict[str, Any]]:
-        if FAILURES_FILE not in self.retrieved.base.repository.list_object_names():
-            return []
-        lines = self.retrieved.base.repository.get_object_content(FAILURES_FILE).splitlines(True)
-        # A line without its end was being written when the job was killed.
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        records = []
+        for line in read_text(self.retrieved, FAILURES_FILE).splitlines(True):
+            # A line without its end was being written when the job was killed.
+            if not line.endswith("\n"):
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                record = None
+            if isinstance(record, dict) and {"frame", "class", "message"} <= set(record):
+                records.append(record)
+            else:
+                self.logger.warning(f"{FAILURES_FILE} has a line that is no failure: {line[:80]!r}")
+        return records
 
     def _lost(self) -> dict[str, str]:
         if self._walltime:
@@ -272,9 +283,7 @@ class AseParser(Parser):
         return {"class": "missing_output", "message": "the job ended before it wrote this frame"}
 
     def _log_end(self) -> str:
-        if LOG_FILE not in self.retrieved.base.repository.list_object_names():
-            return "it left no output"
-        lines = self.retrieved.base.repository.get_object_content(LOG_FILE).strip().splitlines()
+        lines = read_text(self.retrieved, LOG_FILE).strip().splitlines()
         return lines[-1] if lines else "it left no output"
 
 
@@ -284,6 +293,8 @@ def _complete_rows(rows: dict[str, np.ndarray], count: int) -> np.ndarray:
         return np.zeros(count, dtype=bool)
     good = rows["state"] == 1
     for array in rows.values():
+        if len(array) != count:
+            return np.zeros(count, dtype=bool)
         good = good & np.isfinite(array.reshape(len(array), -1)).all(axis=1)
     return np.asarray(good)
 

@@ -35,6 +35,7 @@ from ..science.cp2k_output import (
 from ..science.frames import Frames, System
 from .cp2k_trajectory import md_trajectory
 from .disk import disk_full_is_declared
+from .text import read_text
 
 #: A given position comes back with ten decimals.
 POSITION_TOLERANCE = 1e-6
@@ -77,7 +78,7 @@ class Cp2kLabelParser(Parser):
         names = self.retrieved.base.repository.list_object_names()
         if name not in names:
             return self.exit_codes.ERROR_OUTPUT_MISSING
-        output = read_main_output(self.retrieved.base.repository.get_object_content(name))
+        output = read_main_output(read_text(self.retrieved, name))
         walltime = output.out_of_time or WALLTIME_FILE in names
         if walltime:
             output = replace(output, out_of_time=True)

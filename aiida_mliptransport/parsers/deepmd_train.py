@@ -25,6 +25,7 @@ from ..data.potential import PotentialData
 from ..science.learning_curve import LearningCurve, LearningCurveError, read_learning_curve
 from .disk import disk_full_is_declared
 from .framework import version_warnings
+from .text import read_text
 
 #: AiiDA's own code for a job that its scheduler ended at the time limit.
 SCHEDULER_OUT_OF_WALLTIME = 120
@@ -92,7 +93,9 @@ class DeepmdTrainParser(Parser):
         if not frozen.exists() or frozen.stat().st_size == 0:
             return self.exit_codes.ERROR_FREEZE_FAILED.format(reason=self._reason("freeze.log"))
         files = {"model": frozen}
-        failed = self._parameters.compress and not compressed.exists()
+        failed = self._parameters.compress and not (
+            compressed.exists() and compressed.stat().st_size
+        )
         if self._parameters.compress and not failed:
             files["compressed"] = compressed
         self.out(
@@ -165,7 +168,11 @@ class DeepmdTrainParser(Parser):
         path = self._temporary / RESOLVED_INPUT
         if not path.exists():
             return {}
-        sel = json.loads(path.read_text())["model"]["descriptor"].get("sel")
+        try:
+            sel = json.loads(path.read_bytes())["model"]["descriptor"].get("sel")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.logger.warning(f"{RESOLVED_INPUT} is not readable: {error!r}")
+            return {}
         return {} if sel is None else {"sel": sel}
 
     def _model_file(self, step: str) -> Path:
@@ -175,10 +182,7 @@ class DeepmdTrainParser(Parser):
         return self._temporary / step
 
     def _read(self, name: str) -> str:
-        if name not in self._names:
-            return ""
-        content: str = self.retrieved.base.repository.get_object_content(name, mode="r")
-        return content
+        return read_text(self.retrieved, name)
 
     def _reason(self, log: str) -> str:
         lines = [line for line in self._read(log).splitlines() if not _NOISE.search(line)]

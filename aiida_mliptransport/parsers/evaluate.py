@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from aiida import orm
@@ -30,6 +32,7 @@ from ..science.selection import (
 )
 from .disk import disk_full_is_declared
 from .framework import version_warnings
+from .text import read_text
 
 #: AiiDA's own code for a job that its scheduler ended at the time limit.
 SCHEDULER_OUT_OF_WALLTIME = 120
@@ -51,7 +54,7 @@ class EvaluateParser(Parser):
         if not path.exists():
             if WALLTIME_FILE in names or self.node.exit_status == SCHEDULER_OUT_OF_WALLTIME:
                 return self.exit_codes.ERROR_OUT_OF_WALLTIME
-            return self.exit_codes.ERROR_NO_PREDICTIONS.format(reason=self._reason(names))
+            return self.exit_codes.ERROR_NO_PREDICTIONS.format(reason=self._reason())
         inputs = self.node.inputs
         parameters = EvaluateParameters.model_validate(inputs.parameters.get_dict())
         frames = evaluated_frames(
@@ -62,7 +65,10 @@ class EvaluateParser(Parser):
             }
         )
         members = sorted(inputs.potentials)
-        predictions = read_predictions(path, len(frames.systems))
+        try:
+            predictions = read_predictions(path, frames, len(members))
+        except PredictionsError as error:
+            return self.exit_codes.ERROR_NO_PREDICTIONS.format(reason=str(error))
         keep_forces = parameters.store_forces
         if keep_forces is None:
             keep_forces = "frames" in inputs
@@ -78,33 +84,54 @@ class EvaluateParser(Parser):
                 )
         if frames.labelled:
             table = error_table(frames, predictions, members, parameters)
-            table["warnings"] = self._version_warnings(names) + ([missing] if missing else [])
+            table["warnings"] = self._version_warnings() + ([missing] if missing else [])
             self.out("errors", orm.Dict(table))
         return None
 
-    def _version_warnings(self, names: list[str]) -> list[str]:
-        if LOG_FILE not in names:
-            return []
-        text = self.retrieved.base.repository.get_object_content(LOG_FILE, mode="r")
+    def _version_warnings(self) -> list[str]:
+        text = read_text(self.retrieved, LOG_FILE)
         found = re.search(r"^framework deepmd-kit v?(\S+)$", text, re.MULTILINE)
         version = found.group(1) if found else ""
         return version_warnings(dict(self.node.inputs.potentials), "the evaluation", version)
 
-    def _reason(self, names: list[str]) -> str:
-        if LOG_FILE not in names:
-            return f"{LOG_FILE} is missing"
-        text = self.retrieved.base.repository.get_object_content(LOG_FILE, mode="r")
+    def _reason(self) -> str:
+        text = read_text(self.retrieved, LOG_FILE)
         lines = [line for line in text.splitlines() if not _NOISE.search(line)]
         return lines[-1].strip() if lines else f"{LOG_FILE} is empty"
 
 
-def read_predictions(path: Path, n_systems: int) -> Predictions:
-    """Read ``predictions.npz``: kind to an array per system, ``(M, n, …)``."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {
-            kind: [archive[f"system_{number:03d}_{kind}"] for number in range(n_systems)]
-            for kind in ("energies", "forces", "stresses")
-        }
+class PredictionsError(ValueError):
+    """The predictions are not those of the frames that were to be evaluated."""
+
+
+def read_predictions(path: Path, frames: Frames, n_members: int) -> Predictions:
+    """Read ``predictions.npz``: kind to an array per system, ``(M, n, …)``.
+
+    Raises
+    ------
+    PredictionsError
+        If the file is cut off or no such archive, or an array is missing or has another shape.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"energies": (), "forces": (3,), "stresses": (3, 3)}
+    predictions: Predictions = {kind: [] for kind in shapes}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for number, system in enumerate(frames):
+                for kind, shape in shapes.items():
+                    array = archive[f"system_{number:03d}_{kind}"]
+                    atoms = (system.n_atoms,) if kind == "forces" else ()
+                    expected = (n_members, system.n_frames, *atoms, *shape)
+                    if array.shape != expected:
+                        raise PredictionsError(
+                            f"{kind} of system {number} have the shape {array.shape}, expected "
+                            f"{expected}"
+                        )
+                    predictions[kind].append(array)
+    except PredictionsError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error, TypeError) as error:
+        raise PredictionsError(f"{path.name} is not readable: {error}") from error
+    return predictions
 
 
 def broken_frames(predictions: Predictions, member: int) -> int:

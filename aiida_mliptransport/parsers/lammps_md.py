@@ -34,6 +34,7 @@ from .lammps_files import (
     read_deviations,
     read_messages,
 )
+from .text import read_text
 
 DEVIATION_FILE = "model_devi.out"
 
@@ -49,11 +50,7 @@ class LammpsMDParser(Parser):
         if output_name not in names:
             return self.exit_codes.ERROR_OUTFILE_MISSING
         self.folder = Path(kwargs["retrieved_temporary_folder"])
-        self.messages = read_messages(
-            self.retrieved.base.repository.get_object_content(output_name, mode="rb").decode(
-                errors="replace"
-            )
-        )
+        self.messages = read_messages(read_text(self.retrieved, output_name))
         self.parameters = LammpsMDParameters.model_validate(self.node.inputs.parameters.get_dict())
         first_step, last_step = self._state()
         expected = None if first_step is None else first_step + self.parameters.steps
