@@ -114,7 +114,7 @@ def _teacher(campaign: Campaign) -> orm.Data:
 
 def check_daemon(max_concurrent: int) -> None:
     """Raise `CampaignError` if no daemon runs or its slots do not hold the widest fan-out."""
-    from aiida.engine.daemon.client import get_daemon_client
+    from aiida.engine.daemon.client import DaemonException, get_daemon_client
     from aiida.manage import get_config_option, get_manager
 
     profile = get_manager().get_profile()
@@ -130,7 +130,13 @@ def check_daemon(max_concurrent: int) -> None:
             f"the daemon of profile {name!r} is not running; start it with `verdi daemon start`"
         )
     slots = int(get_config_option("daemon.worker_process_slots"))
-    workers = client.get_number_of_workers(timeout=10)
+    try:
+        workers = client.get_number_of_workers(timeout=10)
+    except DaemonException as error:
+        raise CampaignError(
+            f"the daemon of profile {name!r} does not answer, as if it was killed: {error} Run "
+            "`aiida-mliptransport doctor --repair` and `verdi daemon start`"
+        ) from error
     needed = max_concurrent + WAITING_PARENTS
     if slots * workers < needed:
         raise CampaignError(

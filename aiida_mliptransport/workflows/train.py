@@ -221,7 +221,9 @@ class TrainWorkChain(FanOutWorkChain):
         """Return the label of the job that comes after a failed one, or None to give up."""
         if status in UNLUCKY and not job["retry"]:
             return f"{job['member']}_retry"
-        if status in RESTARTABLE and job["restarts"] < self.inputs.max_restarts.value:
+        # A worker that was killed right after the upload leaves a job without this output.
+        kept = status in RESTARTABLE and "remote_folder" in self.child(label).outputs
+        if kept and job["restarts"] < self.inputs.max_restarts.value:
             base = f"{job['member']}_retry" if job["retry"] else job["member"]
             return f"{base}_restart_{job['restarts'] + 1}"
         return None

@@ -31,7 +31,16 @@ COMMANDS = {
     "python": sys.executable,
 }
 
-FAULTS = ("exit_1", "hang", "truncated", "nan", "nothing", "garbage", "other_json")
+FAULTS = [
+    "exit_1",
+    "hang",
+    "nan",
+    "garbage",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("truncated", "nothing", "other_json")
+    ),
+]
 
 #: Seconds of wall clock time; a job that does not hang takes less.
 LIMIT = {"hang": 2}
@@ -143,7 +152,6 @@ TRAIN_CODES = {
 }  # fmt: skip
 
 
-@pytest.mark.deepmd
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_training_by_a_program_that_fails(faulty, fault, tiny_training):
     results, node = run_get_node(

@@ -409,6 +409,8 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
             # The directory of a failed job may be all that is left of its results, and that of a
             # cached one belongs to another job.
             own = not node.base.caching.is_created_from_cache
+            # A worker that was killed right after the upload leaves a job without this output.
+            own = own and "remote_folder" in node.outputs
             if isinstance(node, orm.CalcJobNode) and node.is_finished_ok and own:
                 try:
                     node.outputs.remote_folder._clean()
