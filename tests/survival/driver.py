@@ -23,9 +23,16 @@ from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
+from ase import Atoms
 from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 
+from aiida_mliptransport.calculations.ase_parameters import complete_calculator
+from aiida_mliptransport.calculations.runners.calculators import describe
 from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.data.level_of_theory import complete_level_of_theory
+from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.tools.archive import export_study
 from aiida_mliptransport.tools.repair import refresh, unfinished
 from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain
@@ -36,10 +43,10 @@ TIMEOUT = 400
 #: Seconds between two looks at the profile.
 POLL_SECONDS = 0.1
 
-TINY_MODEL = {
-    "descriptor": {"type": "se_e2_a", "rcut": 4.0, "sel": [16, 16], "neuron": [4, 8]},
-    "fitting_net": {"neuron": [8, 8]},
-}
+EMT_SPEC = {"name": "emt"}
+
+#: Labelled frames that the campaign is given.
+N_FIRST = 4
 
 
 def codes(programs: Path) -> dict[str, orm.InstalledCode]:
@@ -63,8 +70,25 @@ def codes(programs: Path) -> dict[str, orm.InstalledCode]:
     return {name: orm.load_code(f"{name}@here") for name in ("dp", "lmp", "python")}
 
 
-def campaign(programs: Path, seed: int, iterations: int, parameters: dict) -> orm.WorkChainNode:
-    """Submit the campaign: AuCu labelled with EMT, a committee of two."""
+def first_frames(atoms: Atoms) -> FrameSetData:
+    """Return rattled copies with labels of EMT."""
+    images = []
+    for seed in range(N_FIRST):
+        image = atoms.copy()
+        image.rattle(0.1, seed=seed)
+        image.calc = EMT()
+        energy, forces, stress = (
+            image.get_potential_energy(), image.get_forces(), image.get_stress()
+        )  # fmt: skip
+        image.calc = SinglePointCalculator(image, energy=energy, forces=forces, stress=stress)
+        images.append(image)
+    frames = Frames.from_atoms(images)
+    level = complete_level_of_theory(describe(complete_calculator(EMT_SPEC)), frames)
+    return FrameSetData(frames, level_of_theory=level)
+
+
+def campaign(programs: Path, seed: int, parameters: dict) -> orm.WorkChainNode:
+    """Submit a campaign of one iteration: AuCu labelled with EMT, a committee of two."""
     atoms = bulk("Cu", "fcc", a=3.8, cubic=True) * (2, 1, 1)
     atoms.symbols[::2] = "Au"
     builder = ActiveLearningWorkChain.get_builder_from_protocol(
@@ -72,11 +96,10 @@ def campaign(programs: Path, seed: int, iterations: int, parameters: dict) -> or
         structures={"cell": orm.StructureData(ase=atoms)},
         engine="ase",
         temperatures=[600.0],
-        engine_options={"calculator": {"name": "emt"}},
+        engine_options={"calculator": EMT_SPEC},
         seed=seed,
         protocol="fast",
         overrides={
-            "aimd": {"runs": 1, "parameters": {"steps": 20, "initial_displacement_A": 0.0}},
             # Each campaign of the profile pays for its own labels.
             "label": {"reuse_labels": False},
             "train": {"committee_size": 2, "parameters": parameters},
@@ -85,11 +108,14 @@ def campaign(programs: Path, seed: int, iterations: int, parameters: dict) -> or
                 "parameters": {"steps": 40, "equilibration_steps": 10, "timestep_fs": 1.0}
             },
             "selection": {"n_candidates": 2, "n_blind": 1, "blind_start_ps": 0.0},
-            "budget": {"max_iterations": iterations},
+            "budget": {"max_iterations": 1},
         },
         options={stage: {"max_wallclock_seconds": 120}
-                 for stage in ("aimd", "label", "train", "explore", "evaluate")},
+                 for stage in ("label", "train", "explore", "evaluate")},
     )  # fmt: skip
+    # Every process costs a second of CPU in the daemon: no MD by the labeller.
+    del builder["aimd"]
+    builder.initial_frames = {"given": first_frames(atoms)}
     return submit(builder)
 
 
@@ -256,6 +282,7 @@ def labels(node: orm.WorkChainNode) -> dict:
     ]
     records = node.outputs.history["iterations"]
     return {
+        "given": N_FIRST,
         "held": len(identities),
         "distinct": len(set(identities)),
         "made": len(made),
@@ -264,7 +291,7 @@ def labels(node: orm.WorkChainNode) -> dict:
     }
 
 
-def describe(node: orm.WorkChainNode, programs: Path) -> dict:
+def facts_about(node: orm.WorkChainNode, programs: Path) -> dict:
     """Return the facts about a campaign that has ended."""
     with tempfile.TemporaryDirectory() as folder:
         size = export_study(node, Path(folder) / "study.aiida").stat().st_size
@@ -292,13 +319,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--iterations", type=int, default=1)
     parser.add_argument("--parameters", type=json.loads, required=True)
     parser.add_argument("--kills", type=json.loads, default=[])
     given = parser.parse_args()
     load_profile()
     start = time.monotonic()
-    node = campaign(given.programs, given.seed, given.iterations, given.parameters)
+    node = campaign(given.programs, given.seed, given.parameters)
     facts: dict = {"kills": []}
     before: dict[str, list[str]] = {}
     for one in given.kills:
@@ -320,7 +346,7 @@ def main() -> None:
         facts["doctor"] = command("aiida-mliptransport", "doctor", "--no-codes")
         facts["daemon_log"] = Path(get_daemon_client().daemon_log_file).read_text()[-4000:]
     else:
-        facts |= describe(node, given.programs)
+        facts |= facts_about(node, given.programs)
         facts["lost"] = lost(before, node)
     facts["seconds"] = round(time.monotonic() - start, 1)
     print("\n" + json.dumps(facts), flush=True)
