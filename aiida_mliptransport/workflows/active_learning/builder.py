@@ -41,14 +41,16 @@ def build(
     structures
         Cells to label in, by name.
     engine
-        ``ase``, ``cp2k``, ``vasp`` or ``teacher``: what labels.
+        ``ase``, ``cp2k``, ``vasp``, ``teacher`` or ``replay``: what labels. Recorded labels have no
+        MD of their own: for ``replay`` set ``initial_frames``.
     temperatures
         K, of the labeller's MD and of the exploration.
     charges, transport_structures, transport_temperatures
         Charge of each element, cells and temperatures (K) of the production runs; without
         structures there is no transport stage.
     engine_options
-        What the engine needs: ``calculator`` for ``ase``, ``potential`` for ``teacher``,
+        What the engine needs: ``calculator`` for ``ase``, ``potential`` for ``teacher``, ``pool``
+        for ``replay``,
         ``settings`` for ``cp2k``, with ``potential_family`` for ``vasp``.
     options
         Stage (``aimd``, ``label``, ``train``, ``explore``, ``evaluate``, ``transport``) to
@@ -140,6 +142,12 @@ def _fill_engine(
     options: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Fill the namespaces of the one label engine and of its own MD."""
+    if engine == "replay":
+        replay = LABEL_ENGINES[engine].get_builder_from_protocol(
+            **engine_options, protocol=md["protocol"], overrides=overrides["label"]
+        )
+        builder.label[engine]._merge(_without(replay, "frames", "max_concurrent"))
+        return
     # A teacher's MD is run by ASE with the teacher as the calculator.
     md_engine = engine if engine in AIMD_ENGINES else "ase"
     code = codes["python" if md_engine == "ase" else engine]

@@ -18,6 +18,7 @@ from ..aimd.vasp import VaspAimdWorkChain
 from ..explore import ExploreWorkChain
 from ..label.ase import AseLabelWorkChain
 from ..label.cp2k import Cp2kLabelWorkChain
+from ..label.replay import ReplayLabelWorkChain
 from ..label.teacher import TeacherLabelWorkChain
 from ..label.vasp import VaspLabelWorkChain
 from ..protocols import load_protocol
@@ -32,6 +33,7 @@ LABEL_ENGINES = {
     "cp2k": Cp2kLabelWorkChain,
     "vasp": VaspLabelWorkChain,
     "teacher": TeacherLabelWorkChain,
+    "replay": ReplayLabelWorkChain,
 }
 AIMD_ENGINES = {
     "ase": AseAimdWorkChain,

@@ -22,7 +22,7 @@ def failure_record(
     """Return one line of a table of failures.
 
     ``kind`` is ``scf_unconverged``, ``not_finite``, ``crashed``, ``walltime``, ``out_of_memory``,
-    ``node_failure`` or ``missing_output``.
+    ``node_failure``, ``missing_output`` or ``not_in_pool``.
     """
     return {"index": index, "identity": identity, "class": kind, "message": message}
 

