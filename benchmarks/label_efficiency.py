@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from label_efficiency_curves import METRICS, Curve, blind_errors, curve, label_ratios, plot, table
+from label_efficiency_linear import LinearCommittees
 from label_efficiency_networks import Committees, Predictions
 from label_efficiency_pools import RecordedPool, recorded_pool, teacher_pool
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ class Benchmark:
 
     def _check_settings(self) -> None:
         """Refuse to mix rounds of different settings in one folder."""
-        names = ("start", "batch", "steps", "members")
+        names = ("model", "start", "batch", "steps", "members")
         settings = {name: getattr(self.arguments, name) for name in names}
         file = self.work / "settings.json"
         if not file.exists():
@@ -113,16 +114,22 @@ class Benchmark:
 
     def run(self) -> None:
         """Round by round, so that all strategies have come equally far when it is stopped."""
-        committees = Committees(
-            self.pool, self.arguments.steps, self.arguments.members, self.arguments.jobs
-        )
+        committees: Committees | LinearCommittees
+        if self.arguments.model == "linear":
+            committees = LinearCommittees(self.pool, self.arguments.members, self.work)
+        else:
+            committees = Committees(
+                self.pool, self.arguments.steps, self.arguments.members, self.arguments.jobs
+            )
         for seed in self.arguments.seeds_listed:
             for number in range(self.arguments.rounds):
                 for name in self.arguments.strategies:
                     self.round(committees, name, seed, number)
                 self.report()
 
-    def round(self, committees: Committees, name: str, seed: int, number: int) -> None:
+    def round(
+        self, committees: Committees | LinearCommittees, name: str, seed: int, number: int
+    ) -> None:
         """Train on what was chosen so far, note the errors, and choose the next frames."""
         folder = self.work / f"seed_{seed}" / name
         target = folder / f"round_{number:02d}.json"
@@ -167,7 +174,7 @@ class Benchmark:
         )
 
     def _start(
-        self, committees: Committees, training: IntArray, seed: int, file: Path
+        self, committees: Committees | LinearCommittees, training: IntArray, seed: int, file: Path
     ) -> Predictions:
         """Train the first committee of a seed once for all strategies."""
         if not file.exists():
@@ -230,6 +237,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--start", type=int, default=10, help="labels of the first round")
     parser.add_argument("--batch", type=int, default=10, help="labels of each further round")
+    parser.add_argument("--model", choices=["networks", "linear"], default="networks")
     parser.add_argument("--steps", type=int, default=2000, help="of each training")
     parser.add_argument("--members", type=int, default=4, help="of the committee")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")

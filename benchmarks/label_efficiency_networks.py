@@ -79,11 +79,7 @@ class Committees:
         folder.mkdir(parents=True)
         system = self._pool.system
         write_deepmd(folder / "train", Frames((system.take(frames),)), self._pool.type_map)
-        used = np.unique(
-            np.concatenate(
-                [self._pool.initial, self._pool.pool, self._pool.blind, self._pool.blind_hops]
-            )
-        )
+        used = self._pool.used(frames)
         np.savez(
             folder / "frames.npz",
             numbers=system.numbers,

