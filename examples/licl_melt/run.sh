@@ -20,7 +20,7 @@ if ! verdi profile show "$name" >/dev/null 2>&1; then
     verdi presto --use-zeromq --profile-name "$name"
 fi
 aiida-mliptransport setup
-trap 'verdi daemon stop >/dev/null' EXIT
+trap 'verdi daemon stop --timeout 120 >/dev/null' EXIT
 verdi daemon start
 started=$(aiida-mliptransport launch "$here/campaign.yaml" "$@")
 echo "$started"

@@ -105,7 +105,7 @@ def test_the_ledger_counts_what_was_replayed_as_copies_of_the_pool():
     system = recorded(4, 7)
     pool = pool_node(system, functional="replayed only")
     replay([system.take([1, 2])], pool)
-    (row,) = [row for row in label_ledger() if row.level["functional"] == "replayed only"]
+    (row,) = [row for row in label_ledger() if row.level.get("functional") == "replayed only"]
     assert (row.sets, row.n_labels, row.twice) == ([pool.pk], 4, {})
 
 
