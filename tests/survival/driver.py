@@ -37,8 +37,8 @@ from aiida_mliptransport.tools.archive import export_study
 from aiida_mliptransport.tools.repair import refresh, unfinished
 from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain
 
-#: Seconds in which a campaign must end once it has been repaired.
-TIMEOUT = 400
+#: Seconds in which a moment must come, and a campaign end once it has been repaired.
+TIMEOUT = 600
 
 #: Seconds between two looks at the profile.
 POLL_SECONDS = 0.1
@@ -310,9 +310,9 @@ def facts_about(node: orm.WorkChainNode, programs: Path) -> dict:
     }
 
 
-def wait_for_moment(node: orm.WorkChainNode, after: int) -> None:
+def wait_for_moment(node: orm.WorkChainNode, after: int, seconds: float) -> None:
     """Wait until the campaign has made so many processes, or has ended."""
-    wait(lambda: n_processes(node) >= after or ended(node), TIMEOUT, "the moment did not come")
+    wait(lambda: n_processes(node) >= after or ended(node), seconds, "the moment did not come")
 
 
 def main() -> None:
@@ -320,6 +320,7 @@ def main() -> None:
     parser.add_argument("--programs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--parameters", type=json.loads, required=True)
+    parser.add_argument("--timeout", type=float, default=TIMEOUT)
     parser.add_argument("--kills", type=json.loads, default=[])
     given = parser.parse_args()
     load_profile()
@@ -328,14 +329,14 @@ def main() -> None:
     facts: dict = {"kills": []}
     before: dict[str, list[str]] = {}
     for one in given.kills:
-        wait_for_moment(node, one["after"])
+        wait_for_moment(node, one["after"], given.timeout)
         time.sleep(one["delay"])
         before |= finished(node)
         facts["kills"].append({**one, "too_late": ended(node), "finished": len(before)})
         kill(one["target"])
         facts["kills"][-1]["said"] = repair()
     try:
-        wait(lambda: ended(node), TIMEOUT, "the campaign did not end")
+        wait(lambda: ended(node), given.timeout, "the campaign did not end")
     except TimeoutError as error:
         facts["stuck"] = str(error)
         facts["open"] = [

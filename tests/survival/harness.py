@@ -40,9 +40,7 @@ class Profile:
     folder
         Everything lies there.
     dp, lmp
-        Programs; by default the stand-ins.
-    stand_in_python
-        Whether ``deepmd.infer`` is the stand-in as well.
+        Programs; by default the stand-ins. Without ``dp`` the evaluation takes a stand-in too.
     """
 
     def __init__(self, folder: Path, dp: Path | None = None, lmp: Path | None = None) -> None:

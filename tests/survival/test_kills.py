@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.medium]
 #: Exit status of a loop whose iterations are spent, with all its results.
 ITERATIONS_SPENT = 411
 
-#: Processes of a campaign that nobody disturbs, itself included.
+#: Processes that a campaign calls when nobody disturbs it.
 N_PROCESSES = 29
 
 #: Two committees of two, for each member train, freeze and compress; two runs of MD; candidates in
@@ -103,7 +103,7 @@ def real_profile(tmp_path_factory):
 @pytest.mark.deepmd
 @pytest.mark.lammps
 def test_after_kills_real_trainings_give_the_same_bytes(real_profile, tiny_training):
-    options = {"parameters": json.dumps(tiny_training)}
+    options = {"parameters": json.dumps({**tiny_training, "compress": True}), "timeout": 1800}
     undisturbed = real_profile.campaign(**options)
     check(undisturbed)
     kills = moments(4, N_PROCESSES, KILLS)
