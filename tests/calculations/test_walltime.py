@@ -41,7 +41,8 @@ def test_a_script_whose_first_run_was_killed_runs_again(submit, tmp_path):
     first = submit("echo run >> runs\nsleep 30\n")
     while not (tmp_path / "runs").exists():
         time.sleep(0.02)
-    for process in [*psutil.Process(first.pid).children(recursive=True), first]:
+    # The outermost shell first: it would note how its programs ended.
+    for process in [first, *psutil.Process(first.pid).children(recursive=True)]:
         process.kill()
     first.communicate()
     second = submit("echo run >> runs\n")
