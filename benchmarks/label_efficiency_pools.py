@@ -130,13 +130,13 @@ def recorded_pool(folder: Path, n_pool: int = 1500) -> RecordedPool:
     """Return ``initial`` and ``pool`` of a folder of DeePMD systems, by the same split each time.
 
     The pool itself was selected by a DP-GEN run, which lifts the random choice. Its frames are in
-    no order of time; a lithium with three sulfur neighbours or fewer, on its way through a face of
-    its tetrahedron, counts as hopping.
+    no order of time; a lithium with three sulfur atoms or fewer within 3.6 Å, in or near a face of
+    its tetrahedron, counts as hopping (6 %).
     """
     initial = _labelled(read_deepmd(folder / "initial").systems)
     pool = _labelled(read_deepmd(folder / "pool").systems)
     system = _joined([initial, pool])
-    hopping = _three_coordinated(system, "Li", "S", 3.0)
+    hopping = _three_coordinated(system, "Li", "S", 3.6)
     order = np.random.default_rng(0).permutation(pool.n_frames) + initial.n_frames
     blind, blind_hops = _split_blind(order[n_pool:], hopping)
     return RecordedPool(
