@@ -130,6 +130,7 @@ def plot(curves: Mapping[str, Mapping[int, Curve]], path: str, title: str) -> No
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     figure, axes = plt.subplots(1, len(METRICS), figsize=(13, 3.6), constrained_layout=True)
     for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
@@ -147,6 +148,11 @@ def plot(curves: Mapping[str, Mapping[int, Curve]], path: str, title: str) -> No
                 lw=0,
             )
         axis.set(xscale="log", yscale="log", xlabel="labels", title=label)
+        axis.set_xticks(
+            max((labels for labels, _ in next(iter(curves.values())).values()), key=len)
+        )
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("force RMSE per component (meV/Å)")
     axes[-1].legend(frameon=False, fontsize=8)
     figure.suptitle(title)
