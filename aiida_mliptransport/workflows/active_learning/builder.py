@@ -10,7 +10,7 @@ from aiida.engine import ProcessBuilder
 from ase.data import atomic_numbers
 
 from ..explore import ExploreWorkChain
-from ..protocols import load_protocol
+from ..protocols import load_protocol, merged
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .ports import AIMD_ENGINES, LABEL_ENGINES
@@ -90,8 +90,8 @@ def build(
     builder.training._merge(_without(train, "frames", "type_map", "seed", "max_concurrent"))
     base = train.parameters.get_dict()
     if training["refinement"]:
-        builder.refinement = orm.Dict(_changed(base, training["refinement"]))
-    builder.final_training = orm.Dict(_changed(base, training["final"]))
+        builder.refinement = orm.Dict(merged(base, training["refinement"]))
+    builder.final_training = orm.Dict(merged(base, training["final"]))
     explore = ExploreWorkChain.get_builder_from_protocol(
         code=codes["lmp"],
         structures=structures,
@@ -175,11 +175,3 @@ def _fill_engine(
 
 def _without(builder: ProcessBuilder, *names: str) -> dict[str, Any]:
     return {key: value for key, value in builder._inputs(prune=True).items() if key not in names}
-
-
-def _changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        nested = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = _changed(merged[key], value) if nested else value
-    return merged

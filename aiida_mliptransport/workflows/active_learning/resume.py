@@ -10,6 +10,7 @@ from aiida.common.links import LinkType
 
 from ...data.frames import FrameSetData
 from ...data.potential import PotentialData
+from ..protocols import merged
 from ..submission import find_child
 from .exploring import replica_starts
 
@@ -115,18 +116,10 @@ def resume_inputs(node: orm.WorkChainNode, budget: Mapping[str, int]) -> dict[st
                 )
     # Not get_builder_restart: it checks each namespace before the defaults are filled in.
     given = node.base.links.get_incoming(link_type=LinkType.INPUT_WORK).nested()
-    inputs = _merged(given, node.get_metadata_inputs() or {})
+    inputs = merged(given, node.get_metadata_inputs() or {})
     # A namespace without nodes is left out; a node may be 0 and is not.
     resumed = {key: value for key, value in state.items() if value != {}}
     return {**inputs, "budget": orm.Dict(limits), "resumed": resumed}
-
-
-def _merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(left)
-    for key, value in right.items():
-        nested = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(merged[key], value) if nested else value
-    return merged
 
 
 def _state(node: orm.WorkChainNode) -> dict[str, Any]:

@@ -66,18 +66,17 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any], where: str, free: s
             raise ProtocolError(f"unknown key {path!r} in overrides, expected one of {list(base)}")
         if isinstance(base[key], dict) and isinstance(value, Mapping):
             if key in free:
-                base[key] = _merge_freely(base[key], value)
+                base[key] = merged(base[key], deepcopy(dict(value)))
             else:
                 _merge(base[key], value, path, free)
         else:
             base[key] = deepcopy(value)
 
 
-def _merge_freely(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(deepcopy(base))
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings with changes, whatever their keys; nothing in them is copied."""
+    result = dict(base)
     for key, value in changes.items():
-        if isinstance(merged.get(key), dict) and isinstance(value, Mapping):
-            merged[key] = _merge_freely(merged[key], value)
-        else:
-            merged[key] = deepcopy(value)
-    return merged
+        nested = isinstance(result.get(key), Mapping) and isinstance(value, Mapping)
+        result[key] = merged(result[key], value) if nested else value
+    return result
