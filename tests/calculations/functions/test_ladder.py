@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from aiida import orm
 from ase.build import bulk
+from lif_trajectory import lif, lif_trajectory
 
 from aiida_mliptransport.calculations.functions.ladder import (
     choose_starts,
@@ -11,7 +12,6 @@ from aiida_mliptransport.calculations.functions.ladder import (
     scale_to_volume,
     structure_of,
 )
-from aiida_mliptransport.data.trajectory import MDTrajectoryData
 
 pytestmark = pytest.mark.medium
 
@@ -75,27 +75,9 @@ def test_a_run_belongs_to_the_structure_with_the_longest_fitting_name():
 
 def crystal(displacements, deviation):
     """Return LiF frames in which the first atom is displaced by the given lengths (Å)."""
-    atoms = bulk("LiF", "rocksalt", a=4.03, cubic=True)
-    positions = np.repeat(atoms.positions[None], len(displacements), axis=0)
+    positions = np.repeat(lif().positions[None], len(displacements), axis=0)
     positions[:, 0, 0] += displacements
-    n = len(displacements)
-    steps = 10 * np.arange(n)
-    return MDTrajectoryData(
-        numbers=atoms.numbers,
-        pbc=atoms.pbc,
-        steps=steps,
-        times_ps=0.01 * np.arange(n),
-        positions=positions,
-        cells=np.repeat(atoms.cell.array[None], n, axis=0),
-        thermo={"step": steps},
-        deviations={
-            "steps": steps,
-            "max_force": np.asarray(deviation, dtype=float),
-            "mean_force": np.asarray(deviation, dtype=float) / 2,
-            "min_force": np.zeros(n),
-        },
-        info={"temperature_K": 300.0, "completed": True},
-    ).store()
+    return lif_trajectory(positions, deviation)
 
 
 def first_x(structure):

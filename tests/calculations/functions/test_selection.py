@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from aiida import orm
-from ase.build import bulk
+from lif_trajectory import lif, lif_trajectory
 
 from aiida_mliptransport.calculations.functions.selection import select_frames
 from aiida_mliptransport.data.frames import FrameSetData
@@ -31,29 +31,12 @@ TRUST = {"low": 0.1, "high": 0.3}
 
 def make_trajectory(deviation, seed=0, explode_at=None):
     """Return a rattled LiF crystal with the given deviations, flying apart from a frame on."""
-    atoms = bulk("LiF", "rocksalt", a=4.03, cubic=True)
     rng = np.random.default_rng(seed)
-    n = len(deviation)
-    positions = atoms.positions + 0.05 * rng.standard_normal((n, len(atoms), 3))
+    crystal = lif().positions
+    positions = crystal + 0.05 * rng.standard_normal((len(deviation), *crystal.shape))
     if explode_at is not None:
         positions[explode_at:, 1] = positions[explode_at:, 0] + 0.2
-    steps = 10 * np.arange(n)
-    return MDTrajectoryData(
-        numbers=atoms.numbers,
-        pbc=atoms.pbc,
-        steps=steps,
-        times_ps=0.01 * np.arange(n),
-        positions=positions,
-        cells=np.repeat(atoms.cell.array[None], n, axis=0),
-        thermo={"step": steps},
-        deviations={
-            "steps": steps,
-            "max_force": np.asarray(deviation, dtype=float),
-            "mean_force": np.asarray(deviation, dtype=float) / 2,
-            "min_force": np.zeros(n),
-        },
-        info={"temperature_K": 300.0, "completed": explode_at is None},
-    ).store()
+    return lif_trajectory(positions, deviation, completed=explode_at is None)
 
 
 def select(trajectories, known=None, evaluations=None, **changes):
