@@ -82,6 +82,8 @@ def worker_bytes() -> int:
 def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) -> Run:
     """Label with a fresh daemon, and look at it while it works."""
     subprocess.run(["verdi", "daemon", "start", str(n_workers)], check=True, capture_output=True)
+    # The daemon has a new broker, and the connection to the one before would lose the task.
+    get_manager().reset_broker()
     before = database_bytes()
     builder = AseLabelWorkChain.get_builder_from_protocol(
         code,
