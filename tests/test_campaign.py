@@ -286,6 +286,11 @@ def test_a_campaign_that_ended_for_its_budget_goes_on_with_what_it_had(campaign)
         old, now = campaign.outputs[name], new.outputs[name]
         assert all(now[key].uuid == old[key].uuid for key in old)
         assert "iteration_03" in now
+    # The labeller's MD is that of the first process.
+    assert "rdf_comparison" in campaign.outputs
+    assert "rdf_comparison" in new.outputs
+    shown = runner.invoke(cli, ["status", str(new.pk)]).output
+    assert f"{records[2]['n_labels_total']} labels" in shown
 
 
 def test_status_report_and_lineage_work_on_the_campaign(campaign, tmp_path):

@@ -70,7 +70,7 @@ class Progress:
     stage
         Stage at work, in words; empty when the process ended.
     n_labels
-        Labelled frames so far, the labeller's MD included.
+        Labelled frames so far, the labeller's MD and those of a campaign that goes on included.
     n_jobs, n_jobs_ended, n_jobs_failed
         CalcJobs that were submitted so far.
     message
@@ -116,6 +116,7 @@ def read_progress(pk: int) -> Progress:
     iterations = _iterations(direct)
     jobs = [call for call in calls if isinstance(call.node, orm.CalcJobNode)]
     labelled, failed = _labels(direct)
+    labelled += _labels_before(node)
     history = _dict_output(node, "history")
     now = timezone.now()
     return Progress(
@@ -214,6 +215,17 @@ def _labels(direct: Mapping[str, orm.ProcessNode]) -> tuple[int, int]:
         if label == "aimd" or (split_iteration(label)[1] or "").startswith("label_")
     ]
     return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+
+
+def _labels_before(node: orm.ProcessNode) -> int:
+    """Return how many frames were labelled by the campaign from which a process goes on."""
+    if "resumed" not in node.inputs:
+        return 0
+    given = dict(node.inputs.initial_frames) if "initial_frames" in node.inputs else {}
+    resumed = node.inputs.resumed
+    blind = dict(resumed.blind_frames) if "blind_frames" in resumed else {}
+    earlier = [frames for name, frames in dict(resumed.frames).items() if name not in given]
+    return sum(frames.n_frames for frames in [*earlier, *blind.values()])
 
 
 def _labels_of(node: orm.ProcessNode) -> tuple[int, int]:

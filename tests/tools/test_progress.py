@@ -15,8 +15,10 @@ from aiida_mliptransport.tools.progress import ProgressWatch, read_progress
 class Graph:
     """Builds a campaign's graph node by node, without running anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, **inputs) -> None:
         self.root = orm.WorkChainNode(label="licl-melt")
+        for label, data in inputs.items():
+            self.root.base.links.add_incoming(data.store(), LinkType.INPUT_WORK, label)
         self.root.set_process_state("running")
         self.root.set_process_label("ActiveLearningWorkChain")
         self.root.set_checkpoint("a checkpoint")
@@ -73,6 +75,10 @@ def no_failures() -> orm.Dict:
 def graph():
     built = Graph()
     yield built
+    end_open(built)
+
+
+def end_open(built):
     for node in [built.root, *built.root.called_descendants]:
         if not node.is_sealed:
             node.set_process_state("killed")
@@ -129,6 +135,19 @@ def test_labels_of_finished_batches_count_while_the_labelling_runs(graph):
 
 
 @pytest.mark.medium
+def test_labels_of_the_campaign_that_goes_on_count_and_given_frames_do_not():
+    given = {"initial_frames__mine": labelled(20), "resumed__frames__mine": labelled(20)}
+    earlier = {
+        "resumed__frames__initial": labelled(10),
+        "resumed__frames__iteration_01": labelled(4),
+        "resumed__blind_frames__iteration_01": labelled(3),
+    }
+    graph = Graph(**given, **earlier)
+    graph.child("iteration_02_label_blind", frames=labelled(2), failures=no_failures())
+    assert read_progress(graph.root.pk).n_labels == 19
+    end_open(graph)
+
+
 def test_the_record_of_an_assessed_iteration_is_shown(graph):
     first_iteration(graph)
     record = {

@@ -80,7 +80,8 @@ class Loop:
 def broken_off():
     """A loop that was killed while it labelled in its third iteration."""
     loop = Loop()
-    loop.child("aimd", frames=frames(5), failures=orm.Dict({"failures": [{}, {}]}))
+    failures = orm.Dict({"failures": [{}, {}]})
+    loop.child("aimd", frames=frames(5), failures=failures, trajectories__licl_900K_run0=cell())
     loop.child("start_licl", result=cell())
     loop.iteration(1, 12)
     loop.iteration(2, 19)
@@ -96,6 +97,7 @@ def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
     assert state["trust_levels"]["low"] == pytest.approx(0.2)
     assert state["committee"]["member_0"].value == 2
     assert list(state["structures"]) == ["licl"]
+    assert list(state["labeller_runs"]) == ["licl_900K_run0"]
     assert state["ladder_state"]["stages"] == {"licl": 2}
     assert list(state["starts"]) == ["licl_replica0"]
 
@@ -144,8 +146,9 @@ def test_a_resumed_loop_goes_on_with_the_next_iteration_and_runs_no_first_md(bro
         protocol="fast",
     )
     state = resume._state(broken_off.node)
-    # The stand-ins for potentials are none, and a loop that trains anew needs none.
-    builder.resumed = {key: value for key, value in state.items() if key != "committee"}
+    # The stand-ins for potentials and trajectories are none, and the loop can go on without.
+    stand_ins = ("committee", "labeller_runs")
+    builder.resumed = {key: value for key, value in state.items() if key not in stand_ins}
     loop = instantiate_process(get_manager().get_runner(), builder)
     loop.setup()
     assert not loop.should_run_aimd()

@@ -10,9 +10,10 @@ from aiida.common.links import LinkType
 
 from ...data.frames import FrameSetData
 from ...data.potential import PotentialData
+from ...data.trajectory import MDTrajectoryData
 from ..protocols import merged
 from ..submission import find_child
-from .exploring import replica_starts
+from .exploring import replica_starts, trajectories_of
 
 #: Parts of the state that are namespaces: name to type and what they hold.
 NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
@@ -23,6 +24,7 @@ NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
     "committee": (PotentialData, "Committee of the last iteration."),
     "structures": (orm.StructureData, "Starts of the explorations, by structure."),
     "starts": (orm.StructureData, "Starts of the next exploration, by replica."),
+    "labeller_runs": (MDTrajectoryData, "MD of the labeller, by run, for the comparison of RDFs."),
 }
 
 #: Parts of the state that are one node: name to what it holds.
@@ -63,6 +65,7 @@ def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
     ctx.selections = dict(resumed.get("selections", {}))
     ctx.labels = resumed["labels"].value
     ctx.starts = dict(resumed.get("starts", {}))
+    ctx.labeller_runs = dict(resumed.get("labeller_runs", {}))
     ctx.trust = resumed.get("trust_levels", ctx.trust)
     ctx.ladder_state = resumed.get("ladder_state", ctx.ladder_state)
     records = dict(resumed.get("records", {}))
@@ -167,6 +170,7 @@ def _first_frames(node: orm.WorkChainNode) -> dict[str, Any]:
         state["frames"]["initial"] = aimd.outputs.frames
         failures = aimd.outputs.failures["failures"] if "failures" in aimd.outputs else []
         labels = aimd.outputs.frames.n_frames + len(failures)
+        state["labeller_runs"] = trajectories_of(aimd)
     if not state["frames"]:
         raise NothingToResumeError(
             f"process {node.pk} ended before it had its first frames: there is nothing to go on "

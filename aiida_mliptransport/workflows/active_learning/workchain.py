@@ -89,6 +89,7 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
         self.ctx.records = {}
         self.ctx.selections = {}
         self.ctx.starts = {}
+        self.ctx.labeller_runs = {}
         self.ctx.ladder_state = self.first_stages()
         given = self.inputs.selection.get_dict().get("trust_levels")
         self.ctx.trust = orm.Dict(given).store() if given else None
@@ -128,6 +129,7 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
         frames = self.ctx.aimd.outputs.frames
         self.ctx.frames["initial"] = frames
         self.ctx.labels += frames.n_frames + _n_failures(self.ctx.aimd)
+        self.ctx.labeller_runs = trajectories_of(self.ctx.aimd)
         self.report(f"{frames.n_frames} first frames")
         return None
 
@@ -345,11 +347,9 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
 
     def compare_with_labeller(self) -> None:
         """Set the RDFs of the last exploration beside those of the labeller's MD."""
-        if "aimd" not in self.ctx or "exploration" not in self.ctx:
+        if "exploration" not in self.ctx:
             return
-        labeller = {
-            f"labeller__{key}": node for key, node in trajectories_of(self.ctx.aimd).items()
-        }
+        labeller = {f"labeller__{key}": node for key, node in self.ctx.labeller_runs.items()}
         temperatures = {_temperature_of(key) for key in labeller}
         potential = {
             f"potential__{key}": node
