@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 EXTERNAL := daemon or cp2k or deepmd or lammps or tblite or packmol or slurm
 LONG := medium or slow
+# Three at a time on two cores: half of a test with a daemon is waiting. tests/conftest.py has the order.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo demo-cp2k cp2k lint test test-fast test-slow clean
 
@@ -45,10 +47,11 @@ lint: install
 	$(BIN)/mypy
 
 test-fast: install  ## Tests of less than a second, without a daemon or an external program.
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not ($(EXTERNAL) or $(LONG))"
+	$(BIN)/pytest -q $(PARALLEL) -m "not ($(EXTERNAL) or $(LONG))"
 
 test: lint cp2k  ## Lint, types and all tests that fit every change, with the real programs.
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --dist loadfile -m "not (slow or slurm)"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q $(PARALLEL) --durations=15 \
+	  -m "not (slow or slurm)"
 
 test-slow: install cp2k  ## Tests that are too long for every change.
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -m "slow or slurm"

@@ -74,9 +74,13 @@ def database_bytes() -> int:
 
 
 def worker_bytes() -> int:
-    """Return the resident memory of all workers of the daemon."""
-    workers = get_daemon_client().get_worker_info()["info"]
-    return sum(psutil.Process(int(pid)).memory_info().rss for pid in workers)
+    """Return the resident memory of all workers of the daemon.
+
+    The supervisor's children are looked at: asked while jobs run, it may not answer in time.
+    """
+    children = psutil.Process(get_daemon_client().get_daemon_pid()).children()
+    workers = [child for child in children if "worker" in child.cmdline()]
+    return sum(worker.memory_info().rss for worker in workers)
 
 
 def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) -> Run:
@@ -84,6 +88,7 @@ def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) ->
     subprocess.run(["verdi", "daemon", "start", str(n_workers)], check=True, capture_output=True)
     # The daemon has a new broker, and the connection to the one before would lose the task.
     get_manager().reset_broker()
+    get_manager().reset_runner()
     before = database_bytes()
     builder = AseLabelWorkChain.get_builder_from_protocol(
         code,

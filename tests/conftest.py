@@ -28,6 +28,19 @@ from sqlalchemy.engine import Engine
 pytest_plugins = ["aiida.tools.pytest_fixtures", "vasp_stand_in.fixtures"]
 
 
+#: Files that take minutes. They begin first, or the last of them would run alone at the end.
+LONGEST_FIRST = (
+    "test_campaign.py", "test_engine_contract.py", "test_deepmd_train.py", "test_kills.py",
+    "test_transport.py", "test_lammps_md.py", "test_vasp.py", "test_cp2k.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files of ``LONGEST_FIRST`` first, and keep the order of the tests within a file."""
+    order = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 @event.listens_for(Engine, "connect")
 def _skip_disk_synchronization(connection: Any, _: Any) -> None:
     """Spare SQLite the wait for the disk after each commit: the profile is thrown away."""

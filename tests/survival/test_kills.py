@@ -77,9 +77,10 @@ def check_killed(facts):
     assert len(facts["jobs"]["again"]) <= len(kills)
 
 
-def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile):
+def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile, undisturbed):
     facts = profile.campaign(kills=json.dumps(moments(1, N_PROCESSES, KILLS)))
     check_killed(facts)
+    assert facts["results"] == undisturbed["results"]
 
 
 @pytest.mark.slow

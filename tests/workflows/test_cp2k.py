@@ -286,33 +286,6 @@ def test_frames_that_did_not_converge_are_labelled_by_the_patient_retry(make_cod
     )
 
 
-@pytest.mark.cp2k
-def test_md_runs_give_frames_of_the_level_of_theory_of_the_labels(make_code):
-    builder = Cp2kAimdWorkChain.get_builder_from_protocol(
-        make_code("cp2k"),
-        structures={"licl": orm.StructureData(ase=licl(1))},
-        temperatures=[1000.0],
-        settings=FAST,
-        protocol="fast",
-        overrides={
-            "aimd": {
-                "runs": 1,
-                "parameters": {"steps": 4, "trajectory_stride": 2, "discard_steps": 2},
-            }
-        },
-        options={"max_wallclock_seconds": 300},
-    )
-    results, node = run_get_node(builder)
-    assert node.is_finished_ok, node.exit_message
-    assert results["frames"].frames.systems[0].steps.tolist() == [2, 4]
-    assert results["trajectories"]["licl_1000K_run0"].completed
-    label = Cp2kLabelWorkChain.get_builder_from_protocol(
-        make_code("cp2k"), frames=frame_set([licl(1)]), settings=FAST, protocol="fast"
-    )
-    results_label, _ = run_get_node(label)
-    assert results_label["frames"].level_of_theory == results["frames"].level_of_theory
-
-
 MD = {"temperature_K": 900.0, "timestep_fs": 1.0, "trajectory_stride": 2, "seed": 3}
 
 
