@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 
 from ..data.frames import FrameSetData
 from .graph import Root, dict_output, in_namespace, inputs, outputs
-from .model import FinalErrors, Histogram, Iteration, Labels, Parity, ParitySeries, RdfPair
+from .model import FinalErrors, Histogram, Iteration, Labels, Parity, ParitySeries, RdfPair, Rung
 from .model_check import Check
 from .stages import split_iteration
 
@@ -122,6 +122,17 @@ def _iteration(
         converged=record.get("converged"),
         n_models=_count(by_step.get("train"), "potentials"),
         n_trajectories=_count(by_step.get("explore"), "trajectories"),
+        ladder=_rungs(record.get("ladder") or dict_output(by_step.get("move_on"), "explored")),
+    )
+
+
+def _rungs(state: Mapping[str, Any] | None) -> tuple[Rung, ...]:
+    """Return the stage of each structure from the output of ``move_on_ladder``."""
+    if not state or state["n_stages"] == 1:
+        return ()
+    return tuple(
+        Rung(name, stage, state["share_accurate"][name], state["stages"][name])
+        for name, stage in sorted(state["explored"].items())
     )
 
 

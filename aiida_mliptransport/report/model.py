@@ -24,8 +24,21 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """The stage of the ladder, from 0, at which a structure was explored, and what came out."""
+
+    structure: str
+    stage: int
+    share_accurate: float | None
+    next_stage: int
+
+
+@dataclass(frozen=True)
 class Iteration:
-    """One round of the loop. Forces in eV/Å per component, energies in eV/atom."""
+    """One round of the loop. Forces in eV/Å per component, energies in eV/atom.
+
+    ``ladder`` is empty where the ladder has one stage only.
+    """
 
     number: int
     n_training_frames: int | None = None
@@ -53,6 +66,7 @@ class Iteration:
     converged: bool | None = None
     n_models: int | None = None
     n_trajectories: int | None = None
+    ladder: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def _learning(report: Report) -> list[Section]:
                     "independent ones.",
                     "There is no iteration in this node.",
                 ),
+                *_ladder(report),
             ),
         ),
         Section(
@@ -230,6 +231,17 @@ def _learning(report: Report) -> list[Section]:
             ),
         ),
     ]
+
+
+def _ladder(report: Report) -> list[Block]:
+    table = tables.ladder_table(report)
+    if table is None:
+        return []
+    caption = (
+        "Stage of the ladder at which each structure was explored, from 1. It moves on when the "
+        "share of accurate frames is reached, and back when it is lost."
+    )
+    return [Block(text=caption, table=table)]
 
 
 def _transport(report: Report) -> list[Section]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .model import Report
+from .model import Report, Rung
 from .numbers import (
     duration,
     grouped,
@@ -93,6 +93,37 @@ def iterations_table(report: Report) -> Table | None:
             for i in report.iterations
         ),
     )  # fmt: skip
+
+
+def ladder_table(report: Report) -> Table | None:
+    """Return the stage at which each structure was explored, iteration by iteration."""
+    found = [i for i in report.iterations if i.ladder]
+    if not found:
+        return None
+    by_iteration = [{rung.structure: rung for rung in i.ladder} for i in found]
+    structures = sorted({name for rungs in by_iteration for name in rungs})
+    return Table(
+        heads("structure", *(f"iteration {i.number}|" for i in found), "next|"),
+        tuple(
+            (
+                Cell(name),
+                *(_explored_at(rungs.get(name)) for rungs in by_iteration),
+                _next_stage(by_iteration[-1].get(name)),
+            )
+            for name in structures
+        ),
+        narrow=True,
+    )
+
+
+def _explored_at(rung: Rung | None) -> Cell:
+    if rung is None:
+        return number_cell("–")
+    return number_cell(f"{rung.stage + 1}", f"{percent(rung.share_accurate)} accurate")
+
+
+def _next_stage(rung: Rung | None) -> Cell:
+    return number_cell("–" if rung is None else f"{rung.next_stage + 1}")
 
 
 def calibration_table(report: Report) -> Table | None:

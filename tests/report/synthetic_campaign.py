@@ -231,6 +231,12 @@ class Campaign:
                 "relative_force_rmse": physics.check(force["relative"], 0.15, "at most"),
                 "share_accurate": physics.check(selection["share_accurate"], 0.9, "at least"),
             },
+            "ladder": {
+                "explored": {"licl": min(number - 1, 1)},
+                "share_accurate": {"licl": selection["share_accurate"]},
+                "stages": {"licl": 1},
+                "n_stages": 2,
+            },
             "converged": False,
         }
         self.training += candidates.n_frames

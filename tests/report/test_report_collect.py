@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import synthetic_physics as physics
@@ -9,6 +11,8 @@ from aiida import orm
 from synthetic_campaign import RMSE
 
 from aiida_mliptransport.report.collect import NotReportableError, collect
+from aiida_mliptransport.report.collect_learning import _rungs
+from aiida_mliptransport.report.tables import ladder_table
 from aiida_mliptransport.report.verdict import verdict
 
 pytestmark = pytest.mark.medium
@@ -21,6 +25,26 @@ def test_the_learning_curve_of_a_finished_campaign_is_that_of_its_history(finish
     assert [i.n_models for i in iterations] == [2, 2, 2]
     assert [i.n_trajectories for i in iterations] == [2, 2, 2]
     assert iterations[-1].histogram.counts.sum() == 1600 - iterations[-1].unphysical
+
+
+def test_the_stages_of_the_ladder_are_shown_with_what_they_gave(finished_report):
+    table = ladder_table(finished_report)
+    assert [text for text, _ in table.heads] == [
+        "structure", "iteration 1", "iteration 2", "iteration 3", "next"
+    ]  # fmt: skip
+    (row,) = table.rows
+    assert [cell.text for cell in row] == ["licl", "1", "2", "2", "2"]
+    share = finished_report.iterations[2].share_accurate
+    assert row[3].remark == f"{100 * share:.1f} % accurate"
+
+
+def test_a_ladder_of_one_stage_is_not_shown(finished_report):
+    state = {"explored": {"a": 0}, "share_accurate": {"a": 0.5}, "stages": {"a": 0}, "n_stages": 1}
+    assert _rungs(state) == ()
+    report = replace(
+        finished_report, iterations=[replace(i, ladder=()) for i in finished_report.iterations]
+    )
+    assert ladder_table(report) is None
 
 
 def test_labels_are_counted_by_where_they_went(finished_report):
