@@ -36,6 +36,9 @@ from .text import read_text
 #: Labels and the names of their arrays.
 LABELS = ("energies", "forces", "stresses")
 
+#: What MD writes at strides of its own, and the names of the arrays.
+SERIES = {"thermo": ("state", "values"), "species": ("state", "centres", "velocities")}
+
 
 class AseParser(Parser):
     """Parser of the three ASE jobs."""
@@ -54,6 +57,7 @@ class AseParser(Parser):
         if engine is None:
             return self._ended_early(0)
         self._engine = engine
+        self._broken = ""
         self._records = self._failure_records()
         task = self.node.process_class
         if issubclass(task, AseLabelCalculation):
@@ -67,6 +71,10 @@ class AseParser(Parser):
     def _status(self, task: type, results: dict[str, Any] | None, count: int) -> ExitCode | None:
         if results is None:
             return self._ended_early(count)
+        if self._broken:
+            return self.exit_codes.ERROR_INTERRUPTED.format(
+                n_frames=count, reason=f"{self._broken} is missing or cannot be read"
+            )
         if count == 0:
             reason = self._records[0]["message"] if self._records else self._log_end()
             return self.exit_codes.ERROR_NO_FRAMES.format(reason=reason)
@@ -128,6 +136,10 @@ class AseParser(Parser):
             steps=steps,
         )
         self._put_frames(Frames((_labelled(system, rows, chosen),)), failures)
+        # Without them there are labels, but no trajectory.
+        self._broken = self._broken_series(parameters)
+        if self._broken:
+            return len(chosen)
         completed = bool(results.get("completed", False))
         thermo = self._thermo()
         self.out(
@@ -164,6 +176,14 @@ class AseParser(Parser):
                 summary[key] = results[key]
         self.out("results", orm.Dict(summary))
         return len(chosen)
+
+    def _broken_series(self, parameters: MDParameters) -> str:
+        """Return the first of the series that were asked for and are not there, else nothing."""
+        asked = ["thermo"] if parameters.species_stride is None else list(SERIES)
+        for name in asked:
+            if not set(SERIES[name]) <= set(self._rows(name)):
+                return name
+        return ""
 
     def _thermo(self) -> dict[str, np.ndarray]:
         rows = self._rows("thermo")

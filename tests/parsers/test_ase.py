@@ -223,6 +223,19 @@ def test_md_gives_labels_with_steps_and_an_unwrapped_trajectory(parse_md):
     assert results["results"]["mean_temperature_K"] == pytest.approx(601.0)
 
 
+@pytest.mark.parametrize("content", [None, b"no array"])
+def test_md_whose_thermo_cannot_be_read_keeps_its_labels(parse_md, content):
+    temporary = md_files([1, 1, 1])
+    del temporary["thermo_values.npy"]
+    if content is not None:
+        temporary["thermo_values.npy"] = content
+    results, node = parse_md(ended({"completed": True, "last_step": 20}), temporary)
+    assert node.exit_status == 401
+    assert "thermo" in node.exit_message
+    assert results["frames"].n_frames == 3
+    assert "trajectory" not in results
+
+
 def test_md_that_stopped_keeps_its_frames_and_says_why(parse_md):
     record = {"system": 0, "frame": 2, "step": 20, "class": "scf_unconverged", "message": "SCF"}
     results, node = parse_md(
