@@ -106,7 +106,8 @@ def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) ->
         memory = max(memory, worker_bytes())
         checkpoint = max(checkpoint, len(node.checkpoint or ""))
     wall = time.monotonic() - start
-    subprocess.run(["verdi", "daemon", "stop"], check=True, capture_output=True)
+    command = ["verdi", "daemon", "stop", "--timeout", "120"]
+    subprocess.run(command, check=True, capture_output=True)
     if not node.is_finished_ok:
         raise SystemExit(f"labelling {node.pk} ended with: {node.exit_message or node.exception}")
     if node.outputs.frames.n_frames != n_labels:
