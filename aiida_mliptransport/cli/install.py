@@ -89,7 +89,7 @@ def _repair() -> None:
     for entry in end_strays():
         click.echo(f"ended {entry.role} {entry.pid}, left behind by a killed daemon")
     if forget_dead_broker():
-        click.echo("removed the PID file of a broker that is gone")
+        click.echo("removed the files of a broker that is gone")
     try:
         for entry in restart_deaf_workers():
             click.echo(f"replaced worker {entry.pid}, which did not hear the broker")

@@ -2,7 +2,9 @@
 
 The supervisor (circus) starts the broker and the workers. When it is killed they go on without it,
 and a daemon that is started then puts others beside them. When the broker is killed the supervisor
-starts another, which the workers that are there never find (aiida-core 2.9.4).
+starts another, which the workers that are there never find (aiida-core 2.9.4). A killed broker
+leaves the file that says where its sockets were, and a worker that reads it before the next broker
+has written its own listens there for ever.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ GRACE_SECONDS = 20.0
 
 #: Seconds in which the supervisor has started another broker.
 RESPAWN_SECONDS = 10.0
+
+#: Seconds in which a worker that has started is connected to the broker.
+CONNECT_SECONDS = 20.0
 
 #: Seconds in which the supervisor has started other workers.
 RESTART_SECONDS = 60
@@ -137,7 +142,7 @@ def restart_deaf_workers() -> list[DaemonProcess]:
     if supervisor_pid() is None:
         return []
     _wait_for_broker()
-    deaf = deaf_workers()
+    deaf = deaf_workers() or _unconnected_workers()
     if deaf:
         get_daemon_client().restart_daemon(wait=True, timeout=RESTART_SECONDS)
     return deaf
@@ -145,28 +150,61 @@ def restart_deaf_workers() -> list[DaemonProcess]:
 
 def _wait_for_broker() -> None:
     """Give the supervisor the time to start another broker, where it looks after one."""
-    if not isinstance(get_manager().get_broker(), ZeromqBroker):
+    broker = get_manager().get_broker()
+    if not isinstance(broker, ZeromqBroker):
         return
     deadline = time.monotonic() + RESPAWN_SECONDS
-    while time.monotonic() < deadline:
-        if any(entry.role == "broker" for entry in daemon_processes()):
-            return
+    while time.monotonic() < deadline and not _has_sockets(broker):
         time.sleep(0.1)
 
 
-def forget_dead_broker() -> bool:
-    """Remove the broker's PID file if another program has that PID now, as after a reboot.
+def _has_sockets(broker: ZeromqBroker) -> bool:
+    """Whether a living broker has written where its sockets are, so that workers find it."""
+    pid = broker._get_service_pid()
+    if pid is None or not broker.check_service_reachable():
+        return False
+    try:
+        written = broker._service_sockets_file.stat().st_mtime
+        # The clock of files is coarser than that of processes.
+        return bool(written > psutil.Process(pid).create_time() - 0.1)
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
 
-    AiiDA would take that program for the broker and start none.
+
+def _unconnected_workers() -> list[DaemonProcess]:
+    """Return the workers if the broker knows of none, though they had the time to connect."""
+    broker = get_manager().get_broker()
+    if not isinstance(broker, ZeromqBroker):
+        return []
+    status = broker.probe_service_status()
+    if status.get("pid") != broker._get_service_pid() or status.get("task_subscribers") != 0:
+        return []
+    workers = [entry for entry in daemon_processes() if entry.role == "worker"]
+    if any(time.time() - entry.started < CONNECT_SECONDS for entry in workers):
+        return []
+    return workers
+
+
+def forget_dead_broker() -> bool:
+    """Remove what a broker left that is gone: its PID file, and where its sockets were.
+
+    Another program may have that PID now, as after a reboot: AiiDA would take it for the broker and
+    start none. Workers would listen at the old sockets.
     """
     broker = get_manager().get_broker()
     if not isinstance(broker, ZeromqBroker):
         return False
     pid = broker._get_service_pid()
-    if pid is None or not psutil.pid_exists(pid) or _is_broker(psutil.Process(pid)):
+    if pid is not None and psutil.pid_exists(pid) and _is_broker(psutil.Process(pid)):
         return False
-    broker._service_pid_file.unlink(missing_ok=True)
-    return True
+    # One that starts writes where its sockets are before its PID.
+    if any(entry.role == "broker" for entry in daemon_processes()):
+        return False
+    found = [path for path in (broker._service_pid_file, broker._service_sockets_file)
+             if path.exists()]  # fmt: skip
+    for path in found:
+        path.unlink(missing_ok=True)
+    return bool(found)
 
 
 def _is_broker(process: Any) -> bool:

@@ -14,7 +14,14 @@ from aiida.engine.daemon.client import DaemonException, get_daemon_client
 from aiida.manage import get_config_option, get_manager
 from aiida_vasp.data.potcar import PotcarGroup
 
-from .daemon import DaemonProcess, deaf_workers, strays, supervisor_pid, was_killed
+from .daemon import (
+    CONNECT_SECONDS,
+    DaemonProcess,
+    deaf_workers,
+    strays,
+    supervisor_pid,
+    was_killed,
+)
 from .repair import (
     BrokerState,
     broker_state,
@@ -36,9 +43,6 @@ PYTHON_PACKAGES = ("ase", "numpy")
 
 #: Seconds for one look at a program (``dp`` imports TensorFlow).
 TIMEOUT = 180
-
-#: Seconds in which workers of a daemon that just started connect to the broker.
-CONNECT_SECONDS = 20.0
 
 #: What replaces workers that do not hear the broker.
 DEAF_REMEDY = "aiida-mliptransport doctor --repair"

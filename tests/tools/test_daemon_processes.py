@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from aiida.manage import get_config, get_manager
 
@@ -114,21 +116,68 @@ def test_a_daemon_whose_pid_file_was_left_behind_does_not_run(aiida_profile, mon
     assert daemon.was_killed()
 
 
-def test_a_broker_whose_pid_another_program_has_is_forgotten(aiida_profile, monkeypatch, tmp_path):
+@pytest.fixture
+def broker_files(aiida_profile, monkeypatch, tmp_path):
+    """The broker of the profile with files of its own, and no process of a daemon."""
     broker = get_manager().get_broker()
-    path = tmp_path / "broker.pid"
-    monkeypatch.setattr(broker, "_service_pid_file", path)
-    path.write_text(f"aiida-zeromq-broker {os.getpid()}")
-    assert broker.check_service_reachable()
+    for name in ("pid", "sockets", "status"):
+        monkeypatch.setattr(broker, f"_service_{name}_file", tmp_path / f"broker.{name}")
+    monkeypatch.setattr(daemon, "daemon_processes", list)
+    return broker
+
+
+def test_a_broker_whose_pid_another_program_has_is_forgotten(broker_files):
+    broker_files._service_pid_file.write_text(f"aiida-zeromq-broker {os.getpid()}")
+    assert broker_files.check_service_reachable()
     assert daemon.forget_dead_broker()
-    assert not broker.check_service_reachable()
+    assert not broker_files.check_service_reachable()
     assert not daemon.forget_dead_broker()
 
 
-def test_a_living_broker_is_not_forgotten(start, monkeypatch, tmp_path):
-    broker = get_manager().get_broker()
-    path = tmp_path / "broker.pid"
-    monkeypatch.setattr(broker, "_service_pid_file", path)
+def test_where_the_sockets_of_a_killed_broker_were_is_forgotten(broker_files):
+    broker_files._service_sockets_file.write_text("/tmp/gone")
+    assert daemon.forget_dead_broker()
+    assert broker_files._router_endpoint is None
+
+
+def test_a_living_broker_is_not_forgotten(start, broker_files):
+    path = broker_files._service_pid_file
     path.write_text(f"aiida-zeromq-broker {start('broker').pid}")
     assert not daemon.forget_dead_broker()
     assert path.exists()
+
+
+def test_a_broker_that_is_about_to_write_its_pid_is_not_forgotten(start, broker_files, monkeypatch):
+    process = psutil.Process(start("broker").pid)
+    entry = daemon.DaemonProcess(process, "broker", os.getpid())
+    monkeypatch.setattr(daemon, "daemon_processes", lambda: [entry])
+    broker_files._service_sockets_file.write_text("/tmp/new")
+    assert not daemon.forget_dead_broker()
+    assert broker_files._service_sockets_file.exists()
+
+
+def test_a_broker_is_waited_for_until_it_has_written_its_sockets(start, broker_files):
+    sockets = broker_files._service_sockets_file
+    sockets.write_text("/tmp/of_the_one_before")
+    os.utime(sockets, (0, 0))
+    broker_files._service_pid_file.write_text(f"aiida-zeromq-broker {start('broker').pid}")
+    assert not daemon._has_sockets(broker_files)
+    sockets.write_text("/tmp/own")
+    assert daemon._has_sockets(broker_files)
+
+
+def test_workers_that_never_connected_are_replaced(start, broker_files, monkeypatch):
+    worker, broker = start("worker"), start("broker")
+    entries = [
+        daemon.DaemonProcess(psutil.Process(process.pid), role, os.getpid())
+        for process, role in ((worker, "worker"), (broker, "broker"))
+    ]
+    monkeypatch.setattr(daemon, "daemon_processes", lambda: entries)
+    broker_files._service_pid_file.write_text(f"aiida-zeromq-broker {broker.pid}")
+    status = {"pid": broker.pid, "task_subscribers": 0}
+    broker_files._service_status_file.write_text(json.dumps(status))
+    assert daemon._unconnected_workers() == []
+    monkeypatch.setattr(daemon, "CONNECT_SECONDS", 0.0)
+    assert [entry.pid for entry in daemon._unconnected_workers()] == [worker.pid]
+    broker_files._service_status_file.write_text(json.dumps({**status, "task_subscribers": 1}))
+    assert daemon._unconnected_workers() == []
