@@ -35,6 +35,11 @@ LONGEST_FIRST = (
 )  # fmt: skip
 
 
+#: Seconds between two looks at the jobs. AiiDA's fixture has none, and so asks all the time, which
+#: takes half of a core from the jobs; a computer has ten.
+POLL_SECONDS = 0.5
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files of ``LONGEST_FIRST`` first, and keep the order of the tests within a file."""
     order = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
@@ -62,8 +67,8 @@ def aiida_profile_clean() -> None:
 
 @pytest.fixture
 def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
-    """Localhost without waiting between polls."""
-    node = aiida_computer_local(label="localhost")
+    """Localhost, asked twice a second whether a job is done."""
+    node = aiida_computer_local(label="localhost", minimum_job_poll_interval=POLL_SECONDS)
     node.configure(safe_interval=0.0, use_login_shell=False)
     return node
 
@@ -308,6 +313,7 @@ def tiny_committee(aiida_profile) -> list[Any]:
         scheduler_type="core.direct",
         workdir=tempfile.mkdtemp(prefix="tiny-committee-"),
     ).store()
+    computer.set_minimum_job_poll_interval(POLL_SECONDS)
     computer.configure(safe_interval=0.0)
     code = orm.InstalledCode(
         label="dp", computer=computer, filepath_executable=find_program("dp"), with_mpi=False
