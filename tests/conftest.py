@@ -68,7 +68,8 @@ def aiida_profile_clean() -> None:
 @pytest.fixture
 def computer(aiida_profile, aiida_computer_local) -> orm.Computer:
     """Localhost, asked twice a second whether a job is done."""
-    node = aiida_computer_local(label="localhost", minimum_job_poll_interval=POLL_SECONDS)
+    node = aiida_computer_local(label="localhost")
+    node.set_minimum_job_poll_interval(POLL_SECONDS)
     node.configure(safe_interval=0.0, use_login_shell=False)
     return node
 
