@@ -34,7 +34,7 @@ from .threads import thread_limits
 from .walltime import WALLTIME_FILE, walltime_guard
 
 RUNNER = "ase_runner.py"
-RUNNER_FILES = (RUNNER, "calculators.py")
+RUNNER_FILES = (RUNNER, "band.py", "calculators.py")
 JOB_FILE = "job.json"
 ENGINE_FILE = "engine.json"
 RESULTS_FILE = "results.json"
@@ -226,7 +226,7 @@ class AseMDCalculation(AseCalculation):
             "parameters",
             valid_type=orm.Dict,
             serializer=to_aiida_type,
-            validator=_validator(MDParameters),
+            validator=settings_validator(MDParameters),
             help="ensemble, temperature_K, steps, timestep_fs, thermostat, thermostat_damping_fs, "
             "seed, strides, equilibration_steps (not recorded), store_velocities, store_forces.",
         )
@@ -264,7 +264,7 @@ class AseRelaxCalculation(AseCalculation):
             "parameters",
             valid_type=orm.Dict,
             serializer=to_aiida_type,
-            validator=_validator(RelaxParameters),
+            validator=settings_validator(RelaxParameters),
             default=lambda: orm.Dict(RelaxParameters().model_dump()),
             help="force_tolerance_eV_A, steps, cell.",
         )
@@ -347,7 +347,9 @@ def _calculator_problem(value: Mapping[str, Any], frames: Frames) -> str | None:
     return None
 
 
-def _validator(model: type) -> Any:
+def settings_validator(model: type) -> Any:
+    """Return the validator of a port that takes the settings of ``model``."""
+
     def validate(value: orm.Dict | None, _: Any) -> str | None:
         return None if value is None else validation_message(model, value.get_dict())
 

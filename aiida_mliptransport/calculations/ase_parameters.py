@@ -104,6 +104,33 @@ class RelaxParameters(_Settings):
     cell: bool = False
 
 
+class NebParameters(_Settings):
+    """A nudged elastic band with improved tangents (Henkelman and Jónsson, 2000).
+
+    Attributes
+    ----------
+    images
+        Between the ends; not looked at where a path is given.
+    climb
+        Whether the highest image climbs to the saddle point.
+    force_tolerance_eV_A
+        Largest force on an image, perpendicular to the path where it is not the climbing one.
+    steps
+        Of the band, both stages together.
+    relax_ends
+        Whether the ends are brought to their minima first.
+    """
+
+    images: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
+    climb: bool = True
+    spring_eV_A2: Positive = 0.1
+    force_tolerance_eV_A: Positive = 0.03
+    steps: Count = 300
+    relax_ends: bool = True
+    end_force_tolerance_eV_A: Positive = 0.01
+    end_steps: Count = 300
+
+
 def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str | None:
     """Return why a calculator's description does not fit, or None if it does.
 

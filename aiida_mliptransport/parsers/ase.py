@@ -41,7 +41,7 @@ SERIES = {"thermo": ("state", "values"), "species": ("state", "centres", "veloci
 
 
 class AseParser(Parser):
-    """Parser of the three ASE jobs."""
+    """Parser of the jobs that label, run MD or relax."""
 
     @disk_full_is_declared
     def parse(self, **kwargs: Any) -> ExitCode | None:
@@ -59,18 +59,22 @@ class AseParser(Parser):
         self._engine = engine
         self._broken = ""
         self._records = self._failure_records()
-        task = self.node.process_class
-        if issubclass(task, AseLabelCalculation):
-            count = self._parse_label()
-        elif issubclass(task, AseMDCalculation):
-            count = self._parse_md(results or {})
-        else:
-            count = self._parse_relax(results or {})
-        return self._status(task, results, count)
-
-    def _status(self, task: type, results: dict[str, Any] | None, count: int) -> ExitCode | None:
+        count = self._parse_task(results or {})
         if results is None:
             return self._ended_early(count)
+        return self._status(results, count)
+
+    def _parse_task(self, results: dict[str, Any]) -> int:
+        """Put out what there is; return the number of frames."""
+        task = self.node.process_class
+        if issubclass(task, AseLabelCalculation):
+            return self._parse_label()
+        if issubclass(task, AseMDCalculation):
+            return self._parse_md(results)
+        return self._parse_relax(results)
+
+    def _status(self, results: dict[str, Any], count: int) -> ExitCode | None:
+        task = self.node.process_class
         if self._broken:
             return self.exit_codes.ERROR_INTERRUPTED.format(
                 n_frames=count, reason=f"{self._broken} is missing or cannot be read"
@@ -108,7 +112,7 @@ class AseParser(Parser):
             identities = system.identities()
             for frame in np.flatnonzero(~good):
                 record = known.get((number, int(frame)), self._lost())
-                failures.append(_failure(index + int(frame), identities[frame], record))
+                failures.append(failure(index + int(frame), identities[frame], record))
             index += system.n_frames
         self._put_frames(Frames.join(parts), failures)
         return sum(part.n_frames for part in parts)
@@ -121,7 +125,7 @@ class AseParser(Parser):
         good = _complete_rows(rows, parameters.steps // parameters.trajectory_stride + 1)
         chosen = np.flatnonzero(good)
         steps = chosen * parameters.trajectory_stride
-        failures = [_failure(r["frame"], None, r) for r in self._records]
+        failures = [failure(r["frame"], None, r) for r in self._records]
         if not len(chosen):
             self._put_frames(Frames(()), failures)
             return 0
@@ -214,7 +218,7 @@ class AseParser(Parser):
         structure = self.node.inputs.structure
         start = frames_of(structure, charge_of(self.node.inputs)).systems[0]
         chosen = np.flatnonzero(_complete_rows(rows, len(rows.get("state", ()))))
-        failures = [_failure(r["frame"], None, r) for r in self._records]
+        failures = [failure(r["frame"], None, r) for r in self._records]
         if not len(chosen):
             self._put_frames(Frames(()), failures)
             return 0
@@ -323,7 +327,7 @@ def _labelled(system: System, rows: dict[str, np.ndarray], chosen: np.ndarray) -
     return replace(system, **{name: rows[name][chosen] for name in LABELS if name in rows})
 
 
-def _failure(index: int | None, identity: str | None, record: dict[str, Any]) -> dict[str, Any]:
+def failure(index: int | None, identity: str | None, record: dict[str, Any]) -> dict[str, Any]:
     return {
         "index": index,
         "identity": identity,

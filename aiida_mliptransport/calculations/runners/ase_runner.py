@@ -1,4 +1,4 @@
-"""Label frames, run MD or relax a structure with an ASE calculator; needs no AiiDA there.
+"""Label frames, run MD, relax a structure or find a path by ASE; needs no AiiDA there.
 
 Reads ``job.json`` and ``system_###_*.npy`` from the working directory. Results are arrays on disk
 that grow row by row, so that a job that is killed keeps what it computed.
@@ -336,7 +336,23 @@ def relax(job, failures):
     }
 
 
-TASKS = {"label": label, "md": md, "relax": relax}
+def neb(job, failures):
+    """Find the minimum-energy path between two structures, or from a given path."""
+    from band import BandError, find_path
+
+    atoms, positions, _ = load_system(0, job["systems"][0])
+    try:
+        return find_path(atoms, positions, calculator_for(job, atoms), job["parameters"])
+    except CalculatorError:
+        raise
+    except BandError as error:
+        return {"completed": False, "kind": error.kind, "stopped": str(error)}
+    except Exception as error:  # noqa: BLE001 - the band before the failure is kept
+        failures.add(error, system=0, frame=None)
+        return {"completed": False, "kind": failure_kind(error), "stopped": str(error)}
+
+
+TASKS = {"label": label, "md": md, "relax": relax, "neb": neb}
 
 
 def main():
