@@ -11,7 +11,7 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm.nodes.data.base import to_aiida_type
 
 from ..data.frames import FrameSetData
-from ..science.barriers import check_end_points
+from ..science.barriers import EndPoints, check_end_points
 from ..science.frames import Frames, System
 from .ase import AseCalculation, charge_of, settings_validator
 from .ase_parameters import NebParameters
@@ -126,7 +126,7 @@ def ends_of(inputs: Mapping[str, Any]) -> Frames:
         If they are not two states of the same atoms.
     """
     initial, final = inputs["initial"].get_ase(), inputs["final"].get_ase()
-    check_end_points(initial, final)
+    check_end_points(EndPoints(initial, final))
     charge, multiplicity = charge_of(inputs)
     return Frames(
         (
