@@ -10,10 +10,11 @@ from aiida.engine import ProcessBuilder
 from ase.data import atomic_numbers
 
 from ..explore import ExploreWorkChain
+from ..label.engines import LABEL_ENGINES
 from ..protocols import load_protocol, merged
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
-from .ports import AIMD_ENGINES, LABEL_ENGINES
+from .ports import AIMD_ENGINES
 
 
 def build(

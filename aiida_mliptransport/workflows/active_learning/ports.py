@@ -16,11 +16,7 @@ from ..aimd.ase import AseAimdWorkChain
 from ..aimd.cp2k import Cp2kAimdWorkChain
 from ..aimd.vasp import VaspAimdWorkChain
 from ..explore import ExploreWorkChain
-from ..label.ase import AseLabelWorkChain
-from ..label.cp2k import Cp2kLabelWorkChain
-from ..label.replay import ReplayLabelWorkChain
-from ..label.teacher import TeacherLabelWorkChain
-from ..label.vasp import VaspLabelWorkChain
+from ..label.engines import LABEL_ENGINES
 from ..protocols import load_protocol
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
@@ -28,13 +24,6 @@ from .observable import observable_problem
 from .resume import define_resumed
 from .settings import CalibrationParameters, ladder_problem
 
-LABEL_ENGINES = {
-    "ase": AseLabelWorkChain,
-    "cp2k": Cp2kLabelWorkChain,
-    "vasp": VaspLabelWorkChain,
-    "teacher": TeacherLabelWorkChain,
-    "replay": ReplayLabelWorkChain,
-}
 AIMD_ENGINES = {
     "ase": AseAimdWorkChain,
     "cp2k": Cp2kAimdWorkChain,
@@ -225,12 +214,6 @@ def define_exit_codes(spec: Any) -> None:
         message="The iterations were spent before the targets were met; the outputs hold what "
         "there is. Go on with `launch --resume <pk> --max-iterations <n>`.",
     )
-
-
-def engine_of(namespace: Mapping[str, Any]) -> str | None:
-    """Return the name of the engine whose namespace is filled."""
-    filled = [name for name, inputs in namespace.items() if inputs]
-    return filled[0] if filled else None
 
 
 def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:

@@ -14,6 +14,7 @@ from ...calculations.functions.selection import select_frames
 from ...calculations.functions.trajectories import compare_rdf, last_structure
 from ...calculations.functions.trust import propose_trust_levels
 from ...data.frames import FrameSetData
+from ..label.engines import LABEL_ENGINES, engine_of
 from ..naming import derived_seed
 from ..submission import failure_reason
 from ..train import TrainWorkChain
@@ -22,11 +23,9 @@ from .exploring import ExploringWorkChain, trajectories_of
 from .judging import JudgingWorkChain
 from .ports import (
     AIMD_ENGINES,
-    LABEL_ENGINES,
     define_exit_codes,
     define_inputs,
     define_outputs,
-    engine_of,
 )
 from .resume import restore
 

@@ -1,0 +1,263 @@
+"""Migration barriers: bands on a potential, the labeller on their images, bands of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ToContext, if_, while_
+
+from ..calculations.ase_neb import AseNebCalculation
+from ..calculations.evaluate import EvaluateCalculation
+from ..calculations.functions.barriers import compare_paths, directional_ends
+from ..calculations.functions.frames import merge_frames
+from ..data.frames import FrameSetData
+from ..data.potential import PotentialData
+from .label.engines import LABEL_ENGINES, engine_of
+from .submission import FanOutWorkChain, failure_reason
+
+
+class NebWorkChain(FanOutWorkChain):
+    """Find barriers with a potential and see whether the labeller agrees.
+
+    Paths are given by their ends, or built along lattice directions. The band of each is relaxed on
+    the potential; the labeller then takes its images as they are, and where ``reference`` is given
+    relaxes a band of its own from there.
+    """
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        super().define(spec)
+        optional = {"required": False, "populate_defaults": False}
+        for name in ("initial", "final"):
+            spec.input_namespace(
+                name,
+                valid_type=orm.StructureData,
+                dynamic=True,
+                required=False,
+                help=f"The {name} structures, by path.",
+            )
+        spec.input(
+            "host",
+            valid_type=orm.StructureData,
+            required=False,
+            help="Crystal in which 'directions' are sought.",
+        )
+        spec.input(
+            "directions",
+            valid_type=orm.Dict,
+            required=False,
+            serializer=orm.to_aiida_type,
+            help="symbol (the ion that jumps) and directions, a list of [u, v, w]; also mechanism, "
+            "max_length_A, max_angle_degrees, min_width_A.",
+        )
+        spec.input_namespace(
+            "potentials",
+            valid_type=PotentialData,
+            dynamic=True,
+            help="member_0 carries the band; further members give the force deviation.",
+        )
+        spec.expose_inputs(
+            AseNebCalculation,
+            namespace="neb",
+            exclude=("initial", "final", "path", "potential", "calculator"),
+        )
+        spec.expose_inputs(
+            EvaluateCalculation,
+            namespace="evaluate",
+            exclude=("potentials", "frames", "trajectory", "parameters"),
+        )
+        for name, process in LABEL_ENGINES.items():
+            spec.expose_inputs(
+                process,
+                namespace=f"label.{name}",
+                exclude=("frames", "max_concurrent"),
+                namespace_options=dict(optional),
+            )
+        spec.expose_inputs(
+            AseNebCalculation,
+            namespace="reference",
+            exclude=("initial", "final", "path"),
+            namespace_options=dict(optional),
+        )
+        spec.inputs.validator = _validate_inputs
+        spec.output_namespace(
+            "paths",
+            valid_type=FrameSetData,
+            dynamic=True,
+            required=False,
+            help="Images by path, both ends included, with energies and forces of the potential; "
+            "also of bands that are not converged.",
+        )
+        spec.output("labels", valid_type=FrameSetData, required=False, help="The same, labelled.")
+        spec.output_namespace(
+            "reference_paths",
+            valid_type=FrameSetData,
+            dynamic=True,
+            required=False,
+            help="Images of the labeller's own bands.",
+        )
+        spec.output(
+            "barriers",
+            valid_type=orm.Dict,
+            required=False,
+            help="By path: barrier, reverse barrier and reaction energy (eV) of the potential, of "
+            "the labeller on the same images and on its own band, and the force errors (eV/Å).",
+        )
+        spec.output("profiles", valid_type=orm.ArrayData, required=False, help="Energies by path.")
+        spec.outline(
+            cls.setup,
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
+            cls.inspect_bands,
+            if_(cls.should_label)(cls.label_images, cls.inspect_labels),
+            cls.setup_reference,
+            while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
+            cls.results,
+        )
+        spec.exit_code(
+            310, "ERROR_NO_ENDS", message="no path can be built along these directions: {reason}"
+        )
+        spec.exit_code(311, "ERROR_NO_BAND", message="no band has an image: {reason}")
+        spec.exit_code(
+            312,
+            "ERROR_BANDS_NOT_CONVERGED",
+            message="these bands are not converged, what they have is kept: {reason}",
+        )
+        spec.exit_code(
+            320, "ERROR_LABELLING_FAILED", message="the labeller failed on the images: {reason}"
+        )
+
+    def setup(self) -> Any:
+        """Take the given ends, build those along directions, and queue a band for each."""
+        self.ctx.ends = {
+            name: (initial, self.inputs.final[name])
+            for name, initial in self.inputs.get("initial", {}).items()
+        }
+        if "directions" in self.inputs:
+            made = self.run_once(
+                "directional_ends",
+                directional_ends,
+                host=self.inputs.host,
+                parameters=self.inputs.directions,
+            )
+            found = made["paths"].get_dict()
+            for reason in found["refused"]:
+                self.report(f"refused: {reason}")
+            for name in found["paths"]:
+                self.ctx.ends[name] = (made[f"initial_{name}"], made[f"final_{name}"])
+            if not self.ctx.ends:
+                return self.exit_codes.ERROR_NO_ENDS.format(reason="; ".join(found["refused"]))
+        self.ctx.stage = "band"
+        self.ctx.pending = [f"band_{name}" for name in self.ctx.ends]
+        return None
+
+    def job(self, label: str) -> tuple[Any, dict[str, Any]]:
+        """Return the band of one path on the potential, or the labeller's from there."""
+        stage, name = label.split("_", maxsplit=1)
+        if stage == "reference":
+            return AseNebCalculation, {
+                **self.exposed_inputs(AseNebCalculation, "reference"),
+                "path": self.ctx.paths[name],
+            }
+        initial, final = self.ctx.ends[name]
+        return AseNebCalculation, {
+            **self.exposed_inputs(AseNebCalculation, "neb"),
+            "potential": self.inputs.potentials[min(self.inputs.potentials)],
+            "initial": initial,
+            "final": final,
+        }
+
+    def inspect_bands(self) -> Any:
+        """Keep every band that has images, converged or not."""
+        self.ctx.paths, self.ctx.failed = {}, {}
+        for name in self.ctx.ends:
+            run = self.child(f"band_{name}")
+            if run is not None and "frames" in run.outputs:
+                self.ctx.paths[name] = run.outputs.frames
+            if run is None or not run.is_finished_ok:
+                self.ctx.failed[name] = failure_reason(run)
+                self.report(f"band {name}: {failure_reason(run)}")
+        if not self.ctx.paths:
+            return self.exit_codes.ERROR_NO_BAND.format(reason=_listed(self.ctx.failed))
+        self.out("paths", self.ctx.paths)
+        return None
+
+    def should_label(self) -> bool:
+        return engine_of(self.inputs.get("label", {})) is not None
+
+    def label_images(self) -> Any:
+        """Label the images of all paths where the potential put them."""
+        engine = engine_of(self.inputs.label)
+        process = LABEL_ENGINES[engine]
+        images = self.run_once("merge_images", merge_frames, **self.ctx.paths)["result"]
+        node = self.submit_once(
+            "label_images",
+            process,
+            {
+                **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
+                "frames": images,
+                "max_concurrent": self.inputs.max_concurrent,
+            },
+        )
+        return ToContext(labelling=node)
+
+    def inspect_labels(self) -> None:
+        """Keep the labels that there are."""
+        node = self.ctx.labelling
+        if "frames" in node.outputs:
+            self.ctx.labels = node.outputs.frames
+            self.out("labels", node.outputs.frames)
+        if not node.is_finished_ok:
+            self.ctx.labelling_failed = failure_reason(node)
+
+    def setup_reference(self) -> None:
+        """Queue the labeller's own bands, from the images of the potential."""
+        self.ctx.pending = []
+        if "reference" in self.inputs:
+            self.ctx.pending = [f"reference_{name}" for name in self.ctx.paths]
+
+    def results(self) -> Any:
+        """Set the bands side by side; the exit code says what is missing."""
+        reference = {}
+        for name in self.ctx.paths if "reference" in self.inputs else ():
+            run = self.child(f"reference_{name}")
+            if run is not None and "frames" in run.outputs:
+                reference[name] = run.outputs.frames
+            if run is None or not run.is_finished_ok:
+                self.ctx.failed[f"reference_{name}"] = failure_reason(run)
+        if reference:
+            self.out("reference_paths", reference)
+        labels = {"labels": self.ctx.labels} if "labels" in self.ctx else {}
+        made = self.run_once(
+            "compare_paths",
+            compare_paths,
+            **{f"path__{name}": node for name, node in self.ctx.paths.items()},
+            **{f"reference__{name}": node for name, node in reference.items()},
+            **labels,
+        )
+        self.out("barriers", made["barriers"])
+        self.out("profiles", made["profiles"])
+        if "labelling_failed" in self.ctx:
+            return self.exit_codes.ERROR_LABELLING_FAILED.format(reason=self.ctx.labelling_failed)
+        if self.ctx.failed:
+            return self.exit_codes.ERROR_BANDS_NOT_CONVERGED.format(reason=_listed(self.ctx.failed))
+        return None
+
+
+def _listed(failed: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+
+
+def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+    initial, final = (sorted(value.get(name, {})) for name in ("initial", "final"))
+    if initial != final:
+        return f"initial has {initial} and final {final}, expected the same names of paths"
+    if ("host" in value) != ("directions" in value):
+        return "one of 'host' and 'directions' is given, expected both or neither"
+    if not initial and "directions" not in value:
+        return "no path is given: expected 'initial' and 'final', or 'host' and 'directions'"
+    filled = [name for name, inputs in value.get("label", {}).items() if inputs]
+    if len(filled) > 1:
+        return f"label has {filled}, expected one engine"
+    return None
