@@ -3,6 +3,9 @@
 from .directional import DirectionalPath, DirectionalPaths, directional_end_points
 from .end_point_checks import check_end_points
 from .end_points import EndPoints, EndPointsError, match_order
+from .harvest import Harvest, HarvestedHop, harvest_hops
+from .hop_kinds import HopKind, classify_hop
+from .mechanisms import HopMechanism, distinct_mechanisms
 from .straight_path import Approach, closest_approach
 
 __all__ = [
@@ -11,8 +14,15 @@ __all__ = [
     "DirectionalPaths",
     "EndPoints",
     "EndPointsError",
+    "Harvest",
+    "HarvestedHop",
+    "HopKind",
+    "HopMechanism",
     "check_end_points",
+    "classify_hop",
     "closest_approach",
     "directional_end_points",
+    "distinct_mechanisms",
+    "harvest_hops",
     "match_order",
 ]
