@@ -6,6 +6,8 @@ from .end_points import EndPoints, EndPointsError, match_order
 from .harvest import Harvest, HarvestedHop, harvest_hops
 from .hop_kinds import HopKind, classify_hop
 from .mechanisms import HopMechanism, distinct_mechanisms
+from .path_errors import PathForceErrors, force_errors_along
+from .profile import PathProfile, path_profile
 from .straight_path import Approach, closest_approach
 
 __all__ = [
@@ -18,11 +20,15 @@ __all__ = [
     "HarvestedHop",
     "HopKind",
     "HopMechanism",
+    "PathForceErrors",
+    "PathProfile",
     "check_end_points",
     "classify_hop",
     "closest_approach",
     "directional_end_points",
     "distinct_mechanisms",
+    "force_errors_along",
     "harvest_hops",
     "match_order",
+    "path_profile",
 ]
