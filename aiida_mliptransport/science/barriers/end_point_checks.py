@@ -57,8 +57,9 @@ def check_end_points(
     warnings = []
     if end_points.minimum_image:
         _require_one_way(end_points, moving)
-        matched = EndPoints(end_points.initial, match_order(end_points.initial, end_points.final))
-        fewer = len(matched.moving_ions(threshold))
+        # Atoms that stay match themselves.
+        initial, final = end_points.initial[moving], end_points.final[moving]
+        fewer = len(EndPoints(initial, match_order(initial, final)).moving_ions(threshold))
         if fewer < len(moving):
             warnings.append(
                 f"{len(moving)} ions move, but only {fewer} would if like atoms were in another "

@@ -96,9 +96,11 @@ def match_order(initial: Atoms, final: Atoms) -> Atoms:
     order = np.arange(len(final))
     for number in np.unique(initial.numbers):
         own, others = (np.flatnonzero(atoms.numbers == number) for atoms in (initial, final))
-        ways = final.positions[others][None] - initial.positions[own][:, None]
-        lengths = find_mic(ways.reshape(-1, 3), initial.cell, initial.pbc)[1]
-        rows, columns = linear_sum_assignment(lengths.reshape(len(own), -1) ** 2)
+        lengths = [
+            find_mic(final.positions[others] - place, initial.cell, initial.pbc)[1]
+            for place in initial.positions[own]
+        ]
+        rows, columns = linear_sum_assignment(np.square(lengths))
         order[own[rows]] = others[columns]
     return final[order]
 

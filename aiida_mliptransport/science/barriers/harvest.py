@@ -105,7 +105,8 @@ def harvest_hops(
 
     The end points are means over the window before and after, which takes vibrations out: of each
     mobile ion over the frames in which it is within the core of its site, of the framework over
-    all. Mobile ions that meanwhile make hops of their own stay where they were.
+    all. Mobile ions that meanwhile make hops of their own stay where they were. Where molecules of
+    the framework turn within the window, their mean is no molecule: take a shorter one.
 
     Parameters
     ----------

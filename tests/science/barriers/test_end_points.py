@@ -169,6 +169,15 @@ def test_a_displacement_of_half_the_cell_may_go_two_ways() -> None:
     assert check_end_points(EndPoints(initial, final)) == ()
 
 
+def test_a_molecule_has_end_points_too() -> None:
+    initial = Atoms("OH", [[0, 0, 0], [0, 0, 1]])
+    final = Atoms("OH", [[0, 0, 0], [0, 0.8, -0.6]])
+    path = EndPoints(initial, final)
+    assert path.path_length == pytest.approx(np.sqrt(0.8**2 + 1.6**2))
+    (warning,) = check_end_points(path)
+    assert "H 1 and O 0 come to 0.447 Å" in warning
+
+
 def test_the_second_way_is_seen_in_a_skewed_cell() -> None:
     cell = [[8.0, 0, 0], [7.9, 3.0, 0], [0, 0, 9.0]]
     initial = Atoms("Li2", [[0, 0, 0], [1, 1, 4.5]], cell=cell, pbc=True)

@@ -182,7 +182,6 @@ def test_an_atom_that_crosses_four_morse_atoms_has_the_barrier_of_ases_own_test(
     assert profile_of(images).barrier == pytest.approx(1.389, abs=1e-3)
 
 
-@pytest.mark.medium
 def test_a_vacancy_of_aluminium_hops_over_the_barrier_that_ase_finds() -> None:
     crystal = bulk("Al", "fcc", a=3.99, cubic=True).repeat(2)
     initial, final = crystal[1:], crystal[1:]
