@@ -242,7 +242,8 @@ def _end_points(
         (after, slice(after, after + width)),
     ):
         mean = positions[frames].mean(axis=0)
-        mean[mobile] = _resting_places(positions[frames][:, mobile], stays, frame, frames)
+        alone = positions[frame, mobile]
+        mean[mobile] = _resting_places(positions[frames][:, mobile], stays, frame, alone)
         ends.append(mean)
     elsewhere = (stays.site[before] != stays.site[after]) | (
         stays.image[before] != stays.image[after]
@@ -254,20 +255,18 @@ def _end_points(
 
 
 def _resting_places(
-    positions: FloatArray, stays: SiteAssignment, frame: int, frames: slice
+    positions: FloatArray, stays: SiteAssignment, frame: int, alone: FloatArray
 ) -> FloatArray:
-    """Mean place of each ion while it is in the core of the site that it holds in one frame.
+    """Mean of the positions that are in the core of the site which the ion holds in one frame.
 
-    An ion that is never there in these frames is put onto the site, one without site left alone.
+    An ion that is never there is put onto the site; one without site is left alone.
     """
     site, image = stays.site[frame], stays.image[frame]
     place = stays.sites.positions[site] + image @ stays.sites.cell
     inside = np.linalg.norm(positions - place, axis=2) <= stays.core_radius_angstrom
-    inside &= (stays.site[frames] == site) & (stays.image[frames] == image).all(axis=2)
     count = inside.sum(axis=0)
     mean = (positions * inside[..., None]).sum(axis=0) / np.maximum(count, 1)[:, None]
     mean = np.where(count[:, None] > 0, mean, place)
-    alone = positions[frame - (frames.start or 0)]
     return np.asarray(np.where(site[:, None] >= 0, mean, alone))
 
 

@@ -124,6 +124,22 @@ def test_equivalent_sites_may_see_different_jumps_along_one_direction() -> None:
     paths = directional_end_points(crystal, "Li", (1, 0, 0)).paths
     assert [(path.start, path.destination) for path in paths] == [(0, 1), (1, 0)]
     assert [path.length for path in paths] == pytest.approx([2.0, 4.0])
+    for path in paths:
+        (ion,) = path.end_points.moving_ions()
+        np.testing.assert_allclose(path.end_points.displacements[ion], path.vector, atol=1e-9)
+
+
+def test_a_jump_and_the_reverse_of_its_image_are_one_path() -> None:
+    # The middle of the long gap is a centre of inversion, which turns the direction round.
+    crystal = Atoms("Li4", [[x, 0, 0] for x in (0, 2, 5, 7)], cell=[11, 5, 5], pbc=True)
+    paths = directional_end_points(crystal, "Li", (1, 0, 0)).paths
+    assert [path.length for path in paths] == pytest.approx([2.0, 3.0, 4.0])
+    assert [path.multiplicity for path in paths] == [2, 1, 1]
+
+
+def test_the_destination_may_be_several_small_cells_away() -> None:
+    (path,) = directional_end_points(bulk("Po", "sc", a=3.0), "Po", (2, 1, 0)).paths
+    assert path.length == pytest.approx(3.0 * np.sqrt(5))
 
 
 def test_the_charge_of_the_ion_taken_goes_into_the_ledger() -> None:

@@ -179,10 +179,10 @@ def test_a_molecule_has_end_points_too() -> None:
 
 
 def test_the_second_way_is_seen_in_a_skewed_cell() -> None:
-    cell = [[8.0, 0, 0], [7.9, 3.0, 0], [0, 0, 9.0]]
+    cell = [[8.0, 0, 0], [15.9, 3.0, 0], [0, 0, 9.0]]
     initial = Atoms("Li2", [[0, 0, 0], [1, 1, 4.5]], cell=cell, pbc=True)
     final = initial.copy()
-    # Half of b - a, the shortest vector of the lattice.
+    # Half of b - 2a, the shortest vector of the lattice.
     final.positions[0] = [-0.05, 1.5, 0]
     with pytest.raises(EndPointsError, match="two ways"):
         check_end_points(EndPoints(initial, final))

@@ -41,6 +41,7 @@ def test_every_hop_of_a_vacancy_is_found_and_nothing_else() -> None:
 def test_end_points_are_the_crystal_before_and_after_without_its_vibrations() -> None:
     crystal = walking_vacancy(8)
     width = 10
+    lags = []
     for hop in crystal.harvest().hops:
         assert check_end_points(hop.end_points) == ()
         np.testing.assert_array_equal(hop.end_points.moving_ions(), hop.ions)
@@ -53,6 +54,9 @@ def test_end_points_are_the_crystal_before_and_after_without_its_vibrations() ->
             scatter = off.std()
             assert scatter < 1.2 * 0.15 / np.sqrt(width - 1)
             assert scatter > 0.7 * 0.15 / np.sqrt(width)
+            lags.append(off[hop.ions[0]] @ hop.vectors[0] / A)
+    # The frame in which the ion is half-way does not count: it would add 0.15 Å of ten frames.
+    assert abs(np.mean(lags[::2])) < 0.06
 
 
 def test_a_vibrating_crystal_has_no_hops() -> None:
@@ -118,6 +122,17 @@ def test_two_ions_side_by_side_are_concerted() -> None:
     (hop,) = crystal.harvest().hops
     assert hop.kind == "concerted"
     assert len(hop.ions) == 2
+
+
+def test_an_ion_that_returns_within_an_event_is_no_part_of_it() -> None:
+    crystal = Crystal(140, vacant=((1, 0, 0), (1, 1, 0)))
+    returning, leaving = crystal.ion(0, 0, 0), crystal.ion(0, 1, 0)
+    crystal.hop(60, returning, X)
+    crystal.hop(66, leaving, X)
+    crystal.hop(72, returning, -X)
+    (hop,) = crystal.harvest().hops
+    assert (hop.kind, hop.ions.tolist()) == ("vacancy", [leaving])
+    np.testing.assert_array_equal(hop.end_points.moving_ions(), [leaving])
 
 
 def test_hops_far_apart_in_space_or_time_are_events_of_their_own() -> None:
@@ -204,6 +219,9 @@ def test_kinds_by_their_sites() -> None:
     # A ring beside a lone hop has as many links as an open chain of all four.
     ring = classify_hop([0, 1, 2, 3], [1, 2, 0, 4], interstitial=regular, occupied=False)
     assert ring == "concerted"
+    # Two ions end on one site.
+    shared = classify_hop([0, 1, 2], [1, 2, 1], interstitial=regular, occupied=False)
+    assert shared == "concerted"
 
 
 def test_bad_input_is_refused_by_name() -> None:

@@ -6,7 +6,7 @@ import pytest
 from aiida_mliptransport.science.barriers import HarvestedHop, distinct_mechanisms
 from aiida_mliptransport.science.transport.sites import Sites
 
-from .planted import CELL, CORNERS, A, Crystal, X, Y, Z
+from .planted import CELL, CORNERS, A, Crystal, X, Y, Z, corner
 
 
 def mixed_crystal() -> Crystal:
@@ -64,6 +64,57 @@ def test_equal_lengths_through_different_windows_are_two_mechanisms() -> None:
     hops = crystal.harvest().hops
     np.testing.assert_allclose([hop.lengths[0] for hop in hops], A)
     assert [m.count for m in distinct_mechanisms(hops)] == [2, 1]
+
+
+def test_there_and_back_between_unlike_sites_is_one_mechanism() -> None:
+    # Three of its eight anions are left round the vacancy, eight round every ion beside it.
+    around = ((1, 1, 2), (2, 1, 2), (1, 2, 2), (2, 2, 2), (1, 1, 1))
+    crystal = Crystal(400, vacant=((2, 2, 2),), without_anions=around)
+    last, first = crystal.ion(2, 2, 1), crystal.ion(2, 2, 0)
+    crystal.hop(60, last, Z)
+    crystal.hop(120, last, -Z)
+    for frame, ions, step in ((180, (last, first), Z), (240, (first, last), -Z)):
+        for delay, ion in enumerate(ions):
+            crystal.hop(frame + 2 * delay, ion, step)
+    hops = crystal.harvest().hops
+    assert np.ptp(hops[0].environment[0, [0, 2]], axis=0).max() > 1.0
+    assert [(m.kind, m.count) for m in distinct_mechanisms(hops)] == [
+        ("vacancy", 2),
+        ("knock-off", 2),
+    ]
+
+
+def test_labels_of_sites_tell_mechanisms_apart_but_not_there_from_back() -> None:
+    labels = ["plain"] * 64
+    for place in ((1, 0, 0), (3, 2, 2)):
+        labels[corner(*place)] = "special"
+    crystal = Crystal(300, vacant=((1, 0, 0), (2, 2, 2)))
+    moving = crystal.ion(0, 0, 0)
+    crystal.hop(60, moving, X)
+    crystal.hop(120, moving, -X)
+    crystal.hop(180, crystal.ion(2, 2, 1), Z)
+    sites = Sites(A * CORNERS.astype(float), CELL, tuple(labels))
+    found = distinct_mechanisms(crystal.harvest(sites).hops)
+    assert [(m.labels, m.count) for m in found] == [
+        ((("plain", "special"),), 2),
+        ((("plain", "plain"),), 1),
+    ]
+
+
+def test_the_representative_is_the_hop_nearest_to_the_mean() -> None:
+    crystal = Crystal(300, vacant=((1, 0, 0),))
+    ions = [crystal.ion(*place) for place in ((0, 0, 0), (3, 0, 0), (2, 0, 0))]
+    # One vacancy goes down a row whose sites are not quite evenly spaced: 2.95, 3.00 and 3.05 Å.
+    shift = np.zeros((64, 3))
+    for place in ((0, 0, 0), (3, 0, 0)):
+        shift[corner(*place), 0] = 0.05
+    sites = Sites(A * CORNERS + shift, CELL, ("corner",) * 64)
+    for turn, ion in enumerate(ions):
+        crystal.hop(60 + 60 * turn, ion, X)
+    (mechanism,) = distinct_mechanisms(crystal.harvest(sites).hops)
+    assert mechanism.count == 3
+    assert mechanism.lengths == pytest.approx(A)
+    assert mechanism.representative.ions.tolist() == [ions[1]]
 
 
 def test_the_tolerance_is_the_largest_difference_within_a_mechanism() -> None:

@@ -57,6 +57,7 @@ def test_the_barrier_of_a_cosine_between_images_is_fitted(
     missed = 0.5 * (1 - np.cos(np.pi / (n_images - 1)))
     assert profile.image_barrier == pytest.approx(BARRIER * (1 - missed))
     assert profile.warnings == ()
+    assert profile.slopes[[0, -1]] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_an_image_on_top_has_the_barrier() -> None:
