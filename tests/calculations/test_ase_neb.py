@@ -135,7 +135,10 @@ def test_an_image_that_explodes_is_named_and_the_band_is_kept(neb):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.set_chemical_symbols(["Au", *a.get_chemical_symbols()[1:]]), "expected the same atoms"),
+        (
+            lambda a: a.set_chemical_symbols(["Au", *a.get_chemical_symbols()[1:]]),
+            "expected the same atoms",
+        ),
         (lambda a: a.set_cell(a.cell.array * 1.01), "the cells differ by up to"),
         (lambda a: a.__delitem__(0), "atoms"),
     ],
