@@ -81,6 +81,9 @@ class NebWorkChain(FanOutWorkChain):
             exclude=("initial", "final", "path"),
             namespace_options=dict(optional),
         )
+        # The ends are given to the jobs later.
+        spec.inputs["neb"].validator = None
+        spec.inputs["reference"].validator = None
         spec.inputs.validator = _validate_inputs
         spec.output_namespace(
             "paths",
