@@ -9,7 +9,6 @@ from aiida import orm
 from aiida.engine import ToContext, if_, while_
 
 from ..calculations.ase_neb import AseNebCalculation
-from ..calculations.evaluate import EvaluateCalculation
 from ..calculations.functions.barriers import compare_paths, directional_ends
 from ..calculations.functions.frames import merge_frames
 from ..data.frames import FrameSetData
@@ -52,21 +51,11 @@ class NebWorkChain(FanOutWorkChain):
             help="symbol (the ion that jumps) and directions, a list of [u, v, w]; also mechanism, "
             "max_length_A, max_angle_degrees, min_width_A.",
         )
-        spec.input_namespace(
-            "potentials",
-            valid_type=PotentialData,
-            dynamic=True,
-            help="member_0 carries the band; further members give the force deviation.",
-        )
+        spec.input("potential", valid_type=PotentialData, help="What the bands are found on.")
         spec.expose_inputs(
             AseNebCalculation,
             namespace="neb",
             exclude=("initial", "final", "path", "potential", "calculator"),
-        )
-        spec.expose_inputs(
-            EvaluateCalculation,
-            namespace="evaluate",
-            exclude=("potentials", "frames", "trajectory", "parameters"),
         )
         for name, process in LABEL_ENGINES.items():
             spec.expose_inputs(
@@ -151,7 +140,6 @@ class NebWorkChain(FanOutWorkChain):
                 self.ctx.ends[name] = (made[f"initial_{name}"], made[f"final_{name}"])
             if not self.ctx.ends:
                 return self.exit_codes.ERROR_NO_ENDS.format(reason="; ".join(found["refused"]))
-        self.ctx.stage = "band"
         self.ctx.pending = [f"band_{name}" for name in self.ctx.ends]
         return None
 
@@ -166,7 +154,7 @@ class NebWorkChain(FanOutWorkChain):
         initial, final = self.ctx.ends[name]
         return AseNebCalculation, {
             **self.exposed_inputs(AseNebCalculation, "neb"),
-            "potential": self.inputs.potentials[min(self.inputs.potentials)],
+            "potential": self.inputs.potential,
             "initial": initial,
             "final": final,
         }

@@ -22,9 +22,8 @@ def builder(make_code):
     """Paths on a Lennard-Jones potential by LAMMPS, labelled with that of ASE."""
     made = NebWorkChain.get_builder()
     python = make_code("python")
-    made.potentials = {"member_0": PotentialData(**lennard_jones_argon())}
+    made.potential = PotentialData(**lennard_jones_argon())
     made.neb.code = python
-    made.evaluate.code = python
     made.neb.parameters = orm.Dict({"images": 3})
     made.label.ase.ase.code = python
     made.label.ase.ase.calculator = orm.Dict(ARGON)
