@@ -9,10 +9,15 @@ from aiida import orm
 from aiida.engine import ToContext, if_, while_
 
 from ..calculations.ase_neb import AseNebCalculation
+from ..calculations.evaluate import EvaluateCalculation
 from ..calculations.functions.barriers import compare_paths, directional_ends
 from ..calculations.functions.frames import merge_frames
+from ..calculations.functions.harvest import harvest_ends
+from ..calculations.parameters import validation_message
 from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
+from ..data.trajectory import MDTrajectoryData
+from ..science.barriers import HarvestSettings
 from .label.engines import LABEL_ENGINES, engine_of
 from .submission import FanOutWorkChain, failure_reason
 
@@ -20,9 +25,10 @@ from .submission import FanOutWorkChain, failure_reason
 class NebWorkChain(FanOutWorkChain):
     """Find barriers with a potential and see whether the labeller agrees.
 
-    Paths are given by their ends, or built along lattice directions. The band of each is relaxed on
-    the potential; the labeller then takes its images as they are, and where ``reference`` is given
-    relaxes a band of its own from there.
+    Paths are given by their ends, built along lattice directions, or harvested from runs whose hops
+    show them. The band of each is relaxed on the potential; a committee says how sure it is of the
+    images, the labeller takes them as they are, and where ``reference`` is given relaxes a band of
+    its own from there.
     """
 
     @classmethod
@@ -51,7 +57,35 @@ class NebWorkChain(FanOutWorkChain):
             help="symbol (the ion that jumps) and directions, a list of [u, v, w]; also mechanism, "
             "max_length_A, max_angle_degrees, min_width_A.",
         )
+        spec.input_namespace(
+            "trajectories",
+            valid_type=MDTrajectoryData,
+            dynamic=True,
+            required=False,
+            help="Runs in which 'harvest' looks for hops, named as a transport stage names them.",
+        )
+        spec.input(
+            "harvest",
+            valid_type=orm.Dict,
+            required=False,
+            serializer=orm.to_aiida_type,
+            validator=_validate_harvest,
+            help="symbol, core_radius_A, window_ps and distance_A; see HarvestSettings.",
+        )
         spec.input("potential", valid_type=PotentialData, help="What the bands are found on.")
+        spec.input_namespace(
+            "committee",
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help="Potentials that judge the images, usually with 'potential' among them.",
+        )
+        spec.expose_inputs(
+            EvaluateCalculation,
+            namespace="evaluate",
+            exclude=("potentials", "frames", "trajectory"),
+            namespace_options=dict(optional),
+        )
         spec.expose_inputs(
             AseNebCalculation,
             namespace="neb",
@@ -95,13 +129,15 @@ class NebWorkChain(FanOutWorkChain):
             valid_type=orm.Dict,
             required=False,
             help="By path: barrier, reverse barrier and reaction energy (eV) of the potential, of "
-            "the labeller on the same images and on its own band, and the force errors (eV/Å).",
+            "the labeller on the same images and on its own band, the force errors (eV/Å), and "
+            "what the committee says.",
         )
         spec.output("profiles", valid_type=orm.ArrayData, required=False, help="Energies by path.")
         spec.outline(
             cls.setup,
             while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.inspect_bands,
+            cls.judge_images,
             if_(cls.should_label)(cls.label_images, cls.inspect_labels),
             cls.setup_reference,
             while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
@@ -121,27 +157,43 @@ class NebWorkChain(FanOutWorkChain):
         )
 
     def setup(self) -> Any:
-        """Take the given ends, build those along directions, and queue a band for each."""
+        """Take the given ends, find others, and queue a band for each."""
         self.ctx.ends = {
             name: (initial, self.inputs.final[name])
             for name, initial in self.inputs.get("initial", {}).items()
         }
+        refused: list[str] = []
         if "directions" in self.inputs:
-            made = self.run_once(
-                "directional_ends",
-                directional_ends,
-                host=self.inputs.host,
-                parameters=self.inputs.directions,
+            refused += self._take_found(
+                self.run_once(
+                    "directional_ends",
+                    directional_ends,
+                    host=self.inputs.host,
+                    parameters=self.inputs.directions,
+                )
             )
-            found = made["paths"].get_dict()
-            for reason in found["refused"]:
-                self.report(f"refused: {reason}")
-            for name in found["paths"]:
-                self.ctx.ends[name] = (made[f"initial_{name}"], made[f"final_{name}"])
-            if not self.ctx.ends:
-                return self.exit_codes.ERROR_NO_ENDS.format(reason="; ".join(found["refused"]))
+        if "harvest" in self.inputs:
+            refused += self._take_found(
+                self.run_once(
+                    "harvest_ends",
+                    harvest_ends,
+                    parameters=self.inputs.harvest,
+                    **self.inputs.trajectories,
+                )
+            )
+        if not self.ctx.ends:
+            return self.exit_codes.ERROR_NO_ENDS.format(reason="; ".join(refused))
         self.ctx.pending = [f"band_{name}" for name in self.ctx.ends]
         return None
+
+    def _take_found(self, made: Mapping[str, Any]) -> list[str]:
+        """Add the ends that a calcfunction found; return what it refused."""
+        found = made["paths"].get_dict()
+        for reason in found["refused"]:
+            self.report(f"refused: {reason}")
+        for name in found["paths"]:
+            self.ctx.ends[name] = (made[f"initial_{name}"], made[f"final_{name}"])
+        return list(found["refused"])
 
     def job(self, label: str) -> tuple[Any, dict[str, Any]]:
         """Return the band of one path on the potential, or the labeller's from there."""
@@ -172,7 +224,23 @@ class NebWorkChain(FanOutWorkChain):
         if not self.ctx.paths:
             return self.exit_codes.ERROR_NO_BAND.format(reason=_listed(self.ctx.failed))
         self.out("paths", self.ctx.paths)
+        self.ctx.images = self.run_once("merge_images", merge_frames, **self.ctx.paths)["result"]
         return None
+
+    def judge_images(self) -> Any:
+        """Let the committee predict the images of all paths."""
+        if "committee" not in self.inputs:
+            return None
+        node = self.submit_once(
+            "judge_images",
+            EvaluateCalculation,
+            {
+                **self.exposed_inputs(EvaluateCalculation, "evaluate", agglomerate=False),
+                "potentials": dict(self.inputs.committee),
+                "frames": self.ctx.images,
+            },
+        )
+        return ToContext(judgement=node)
 
     def should_label(self) -> bool:
         return engine_of(self.inputs.get("label", {})) is not None
@@ -181,13 +249,12 @@ class NebWorkChain(FanOutWorkChain):
         """Label the images of all paths where the potential put them."""
         engine = engine_of(self.inputs.label)
         process = LABEL_ENGINES[engine]
-        images = self.run_once("merge_images", merge_frames, **self.ctx.paths)["result"]
         node = self.submit_once(
             "label_images",
             process,
             {
                 **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
-                "frames": images,
+                "frames": self.ctx.images,
                 "max_concurrent": self.inputs.max_concurrent,
             },
         )
@@ -219,13 +286,18 @@ class NebWorkChain(FanOutWorkChain):
                 self.ctx.failed[f"reference_{name}"] = failure_reason(run)
         if reference:
             self.out("reference_paths", reference)
-        labels = {"labels": self.ctx.labels} if "labels" in self.ctx else {}
+        optional = {"labels": self.ctx.labels} if "labels" in self.ctx else {}
+        if "judgement" in self.ctx and "predictions" in self.ctx.judgement.outputs:
+            optional["images"] = self.ctx.images
+            optional["predictions"] = self.ctx.judgement.outputs.predictions
+        elif "judgement" in self.ctx:
+            self.report(f"no word of the committee: {failure_reason(self.ctx.judgement)}")
         made = self.run_once(
             "compare_paths",
             compare_paths,
             **{f"path__{name}": node for name, node in self.ctx.paths.items()},
             **{f"reference__{name}": node for name, node in reference.items()},
-            **labels,
+            **optional,
         )
         self.out("barriers", made["barriers"])
         self.out("profiles", made["profiles"])
@@ -240,14 +312,27 @@ def _listed(failed: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in failed.items())
 
 
+def _validate_harvest(value: orm.Dict | None, _: Any) -> str | None:
+    if value is None:
+        return None
+    return validation_message(HarvestSettings, value.get_dict())
+
+
 def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     initial, final = (sorted(value.get(name, {})) for name in ("initial", "final"))
     if initial != final:
         return f"initial has {initial} and final {final}, expected the same names of paths"
     if ("host" in value) != ("directions" in value):
         return "one of 'host' and 'directions' is given, expected both or neither"
-    if not initial and "directions" not in value:
-        return "no path is given: expected 'initial' and 'final', or 'host' and 'directions'"
+    if ("harvest" in value) != bool(value.get("trajectories")):
+        return "one of 'harvest' and 'trajectories' is given, expected both or neither"
+    if not initial and "directions" not in value and "harvest" not in value:
+        return (
+            "no path is given: expected 'initial' and 'final', 'host' and 'directions', or "
+            "'harvest' and 'trajectories'"
+        )
+    if value.get("committee") and "code" not in value.get("evaluate", {}):
+        return "committee is given and evaluate.code is not, expected the Python that evaluates it"
     filled = [name for name, inputs in value.get("label", {}).items() if inputs]
     if len(filled) > 1:
         return f"label has {filled}, expected one engine"

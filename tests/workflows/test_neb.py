@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -10,6 +12,7 @@ from ase.build import bulk
 
 from aiida_mliptransport.backends.lammps import lennard_jones_argon
 from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.data.trajectory import MDTrajectoryData
 from aiida_mliptransport.workflows.neb import NebWorkChain
 
 pytestmark = [pytest.mark.lammps, pytest.mark.medium]
@@ -71,6 +74,53 @@ def test_directions_that_cannot_be_are_refused_and_the_labeller_has_a_band_of_it
     assert record["barrier_error_to_reference_eV"] == pytest.approx(0.0, abs=2e-3)
     arrays = set(results["profiles"].get_arraynames())
     assert {"Ar_110_potential_energies", "Ar_110_reference_curve"} <= arrays
+
+
+def hopping(n_frames=80):
+    """A run in which the hop of `vacancy_hop` happens in the middle, among vibrations."""
+    ends = [node.get_ase() for node in vacancy_hop()]
+    middle = n_frames // 2
+    still = np.stack([ends[0].positions] * middle + [ends[1].positions] * (n_frames - middle))
+    return MDTrajectoryData(
+        numbers=ends[0].numbers,
+        steps=np.arange(n_frames),
+        times_ps=0.1 * np.arange(n_frames),
+        positions=still + 0.1 * np.random.default_rng(1).normal(size=still.shape),
+        cells=np.repeat(ends[0].cell.array[None], n_frames, axis=0),
+        info={"temperature_K": 80.0},
+    )
+
+
+def test_a_hop_of_a_run_becomes_a_path_and_the_committee_judges_its_images(builder):
+    del builder.label
+    builder.trajectories = {"argon_80K_replica0": hopping()}
+    builder.harvest = {
+        "symbol": "Ar", "core_radius_A": 1.2, "window_ps": 1.0, "distance_A": 4.0,
+        "sites": {
+            "scaled_positions": bulk("Ar", a=5.3, cubic=True).get_scaled_positions().tolist(),
+            "repeats": [2, 2, 2],
+        },
+    }  # fmt: skip
+    softer = deepcopy(lennard_jones_argon())
+    softer["parameters"]["pairs"]["Ar-Ar"]["epsilon_eV"] *= 0.9
+    builder.committee = {
+        "member_0": builder.potential,
+        "member_1": PotentialData(**softer),
+    }
+    builder.evaluate.code = builder.neb.code
+    results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    (name,) = results["barriers"].get_dict()
+    assert name == "argon_Ar_vacancy_1"
+    record = results["barriers"][name]
+    first, second = record["committee"]["member_barriers_eV"]
+    assert first == pytest.approx(record["potential"]["barrier_eV"], rel=0.02)
+    # The second has nine tenths of the well depth, and so of every energy.
+    assert second == pytest.approx(0.9 * first, rel=0.01)
+    assert record["committee"]["barrier_std_eV"] == pytest.approx(0.1 * first / 2**0.5, rel=0.05)
+    deviations = record["committee"]["max_force_deviation_by_image_eV_A"]
+    assert len(deviations) == record["n_images"]
+    assert record["committee"]["max_force_deviation_eV_A"] == max(deviations) > 0
 
 
 def test_no_path_and_half_a_path_are_refused(builder):

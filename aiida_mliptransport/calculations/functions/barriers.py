@@ -80,7 +80,7 @@ def path_name(symbol: str, direction: list[int]) -> str:
 
 
 @calcfunction
-def compare_paths(**nodes: FrameSetData) -> dict[str, Any]:
+def compare_paths(**nodes: orm.Data) -> dict[str, Any]:
     """Set the bands of a potential beside the labels of their images and the labeller's own bands.
 
     Parameters
@@ -88,7 +88,8 @@ def compare_paths(**nodes: FrameSetData) -> dict[str, Any]:
     **nodes
         ``path__<name>``: images with energies and forces of the potential; ``labels``: the same
         images of all paths, as far as they have a label; ``reference__<name>``: images of a band
-        that was relaxed with the labeller.
+        that was relaxed with the labeller; ``predictions`` (ArrayData of an evaluation) of a
+        committee for the frames ``images``.
 
     Returns
     -------
@@ -98,6 +99,7 @@ def compare_paths(**nodes: FrameSetData) -> dict[str, Any]:
         is potential, labels or reference).
     """
     labels = _by_identity(nodes["labels"]) if "labels" in nodes else {}
+    judged = _judged(nodes["images"], nodes["predictions"]) if "predictions" in nodes else {}
     records: dict[str, Any] = {}
     profiles = orm.ArrayData()
     for key in sorted(nodes):
@@ -114,6 +116,10 @@ def compare_paths(**nodes: FrameSetData) -> dict[str, Any]:
             records[name]["force_errors_eV_A"] = errors
             if labelled is not None:
                 found["labels"] = _profile(labelled)
+        if judged:
+            records[name]["committee"] = _committee_record(
+                system, [judged[identity] for identity in system.identities()]
+            )
         if f"reference__{name}" in nodes:
             found["reference"] = _profile(nodes[f"reference__{name}"].frames.systems[0])
         for whose, profile in found.items():
@@ -166,6 +172,41 @@ def _by_identity(node: FrameSetData) -> dict[str, System]:
     }
 
 
+def _judged(
+    images: FrameSetData, predictions: orm.ArrayData
+) -> dict[str, tuple[np.ndarray, float]]:
+    """Return by identity the energies of the members (M,) and the largest force deviation."""
+    found = {}
+    for number, system in enumerate(images.frames.systems):
+        prefix = f"system_{number:03d}"
+        energies = predictions.get_array(f"{prefix}_member_energies")
+        deviations = (
+            predictions.get_array(f"{prefix}_max_force_deviation")
+            if len(energies) > 1
+            else np.zeros(system.n_frames)
+        )
+        for index, identity in enumerate(system.identities()):
+            found[identity] = (energies[:, index], float(deviations[index]))
+    return found
+
+
+def _committee_record(system: System, judged: list[tuple[np.ndarray, float]]) -> dict[str, Any]:
+    """Return what the members say of one path; their barriers are on the same images."""
+    energies = np.array([member for member, _ in judged]).T
+    barriers = [
+        path_profile(system.positions, own, None, system.cells[0]).barrier for own in energies
+    ]
+    deviations = [deviation for _, deviation in judged]
+    several = len(barriers) > 1
+    return {
+        "n_members": len(barriers),
+        "member_barriers_eV": barriers,
+        "barrier_std_eV": float(np.std(barriers, ddof=1)) if several else None,
+        "max_force_deviation_eV_A": max(deviations) if several else None,
+        "max_force_deviation_by_image_eV_A": deviations if several else None,
+    }
+
+
 def _against_labels(
     system: System, known: list[System | None], moving: list[int]
 ) -> tuple[dict[str, Any], System | None]:
@@ -185,5 +226,7 @@ def _against_labels(
         "max_vector": float(errors.max_error.max()),
         "moving_max_vector": float(errors.moving_max_error.max()),
         "worst_image": images[errors.worst_image],
+        "images": images,
+        "max_vector_by_image": errors.max_error.tolist(),
     }
     return record, None if missing else labelled

@@ -4,6 +4,7 @@ from .directional import DirectionalPath, DirectionalPaths, directional_end_poin
 from .end_point_checks import check_end_points
 from .end_points import EndPoints, EndPointsError, match_order
 from .harvest import Harvest, HarvestedHop, harvest_hops
+from .harvest_settings import HarvestSettings
 from .hop_kinds import HopKind, classify_hop
 from .mechanisms import HopMechanism, distinct_mechanisms
 from .path_errors import PathForceErrors, force_errors_along
@@ -17,6 +18,7 @@ __all__ = [
     "EndPoints",
     "EndPointsError",
     "Harvest",
+    "HarvestSettings",
     "HarvestedHop",
     "HopKind",
     "HopMechanism",

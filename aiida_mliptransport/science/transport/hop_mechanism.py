@@ -19,9 +19,9 @@ from aiida_mliptransport.science.transport.hops import (
 )
 from aiida_mliptransport.science.transport.mechanism_settings import ConcertedSettings, HopSettings
 from aiida_mliptransport.science.transport.reference import FloatArray
-from aiida_mliptransport.science.transport.site_density import find_sites
 from aiida_mliptransport.science.transport.site_occupancies import site_occupancies
-from aiida_mliptransport.science.transport.sites import Sites, assign_sites, sites_from_reference
+from aiida_mliptransport.science.transport.site_settings import sites_of
+from aiida_mliptransport.science.transport.sites import assign_sites
 
 Record = dict[str, Any]
 Curves = dict[str, FloatArray]
@@ -52,7 +52,7 @@ def describe_hops(
     record: Record = {"method": "displacement", "warning": ""}
     curves: Curves = {}
     if settings.core_radius_A is not None:
-        sites = _sites(positions, cell, settings)
+        sites = sites_of(positions, cell, settings)
         assignment = assign_sites(positions, sites, settings.core_radius_A)
         hops = hops_between_sites(assignment, dt_ps)
         filled = site_occupancies(assignment)
@@ -123,22 +123,6 @@ def _diffusion_record(hops: HopList) -> Record:
         ),
         "tracer_interval_95": list(estimate.tracer_interval()) if known else None,
     }
-
-
-def _sites(positions: FloatArray, cell: FloatArray, settings: HopSettings) -> Sites:
-    given = settings.sites
-    if given is None:
-        return find_sites(
-            positions,
-            cell,
-            settings.min_separation_A,
-            settings.width_A,
-            settings.min_occupancy,
-        )
-    unit = cell / np.array(given.repeats)[:, None]
-    return sites_from_reference(
-        np.array(given.scaled_positions) @ unit, unit, cell, given.repeats, given.labels
-    )
 
 
 def _core_warning(fraction: float) -> str:

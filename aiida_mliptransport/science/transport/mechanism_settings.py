@@ -40,7 +40,16 @@ class ConcertedSettings(_Settings):
     distance_A: Positive
 
 
-class HopSettings(_Settings):
+class SiteSettings(_Settings):
+    """Where an element has its sites: given ones, or else the maxima of its density."""
+
+    sites: GivenSites | None = None
+    min_separation_A: Positive = 1.5
+    width_A: Positive = 0.3
+    min_occupancy: Positive = 0.05
+
+
+class HopSettings(SiteSettings):
     """How hops of one element are found: from site to site, or by displacement without sites.
 
     With ``core_radius_A`` an ion is on a site from when it enters its core until it enters
@@ -49,10 +58,6 @@ class HopSettings(_Settings):
     """
 
     core_radius_A: Positive | None = None
-    sites: GivenSites | None = None
-    min_separation_A: Positive = 1.5
-    width_A: Positive = 0.3
-    min_occupancy: Positive = 0.05
     window_ps: Positive | None = None
     threshold_A: Positive | None = None
     layers: LayerSettings | None = None
