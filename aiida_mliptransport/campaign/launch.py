@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .overrides import DFT_PROTOCOLS, builder_overrides
+from .paths import build_paths
 from .schema import Campaign
 from .source import CampaignError
 from .structures import build_structures, check_structures
@@ -164,6 +165,9 @@ def build(campaign: Campaign) -> Any:
     codes = load_codes(campaign)
     structures, transport_structures = build_structures(campaign)
     transport = campaign.transport
+    paths = None
+    if campaign.barriers is not None:
+        paths = build_paths(campaign.source, ("barriers",), campaign.barriers)
     work_chain = WorkflowFactory("mliptransport.active_learning")
     try:
         builder = work_chain.get_builder_from_protocol(
@@ -174,6 +178,7 @@ def build(campaign: Campaign) -> Any:
             charges=campaign.charges,
             transport_structures=transport_structures,
             transport_temperatures=transport.temperatures_K if transport else None,
+            paths=paths,
             engine_options=engine_options(campaign),
             seed=campaign.seed,
             max_concurrent=campaign.max_concurrent,

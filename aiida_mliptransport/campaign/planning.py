@@ -12,6 +12,7 @@ from ase import Atoms
 from ruamel.yaml import YAML
 
 from .overrides import protocol_values
+from .paths import check_paths
 from .schema import Campaign
 from .source import CampaignError
 from .structures import check_structures, n_atoms
@@ -66,6 +67,8 @@ def plan(campaign: Campaign) -> Plan:
         If the structures are wrong, or a protocol file lacks a number that the plan needs.
     """
     atoms = check_structures(campaign)
+    if campaign.barriers is not None:
+        check_paths(campaign.source, ("barriers",), campaign.barriers)
     rates = load_rates()
     numbers = _Numbers(campaign)
     sizes = [
@@ -78,6 +81,7 @@ def plan(campaign: Campaign) -> Plan:
         *_initial(campaign, numbers, sizes, rates),
         *_iterations(campaign, numbers, sizes, rates, iterations, max_labels),
         *_final(numbers, rates),
+        *_barriers(campaign, numbers, atoms, rates, iterations),
         *_transport(campaign, numbers, atoms, rates),
     ]
     core_hours = sum(row.core_hours for row in rows)
@@ -200,6 +204,27 @@ def _final(numbers: _Numbers, rates: Mapping[str, Any]) -> list[PlanRow]:
     return [
         _row("final training", committee, f"{committee} models × {steps} steps", seconds, rates)
     ]
+
+
+def _barriers(
+    campaign: Campaign,
+    numbers: _Numbers,
+    atoms: Mapping[str, Atoms],
+    rates: Mapping[str, Any],
+    iterations: int,
+) -> list[PlanRow]:
+    """Comparisons of barriers: one after each iteration that met all else, and a final one."""
+    section = campaign.barriers
+    if section is None:
+        return []
+    n_paths = len(section.paths)
+    n_paths += len(section.directions.directions) if section.directions is not None else 0
+    n_paths += section.harvest.max_mechanisms if section.harvest is not None else 0
+    images = n_paths * (int(numbers.get("neb", "parameters", "images")) + 2)
+    largest = max(len(structure) for structure in atoms.values())
+    seconds = (iterations + 1) * images * largest * _label_rate(campaign, rates)
+    work = f"{images} labels each, up to {iterations + 1} comparisons"
+    return [_row("barriers", n_paths * (iterations + 1), work, seconds, rates)]
 
 
 def _transport(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from .sections import Label, PathsSection, Section, StructureSection
 from .source import Source, read_yaml
 
 Engine = Literal["ase", "cp2k", "vasp", "teacher"]
@@ -19,57 +20,6 @@ OVERRIDE_STAGES = (
 )  # fmt: skip
 
 Temperature = Annotated[float, Field(gt=0)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-Row = Annotated[list[int], Field(min_length=3, max_length=3)]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class StructureSection(Section):
-    """One structure file, and what is made of it.
-
-    ``density_g_cm3`` scales the cell isotropically after the supercell was made.
-    """
-
-    file: str
-    supercell: list[int] | list[Row] | None = None
-    density_g_cm3: Annotated[float, Field(gt=0, le=30)] | None = None
-
-    @field_validator("supercell", mode="before")
-    @classmethod
-    def _three_or_nine(cls, value: Any) -> Any:
-        expected = "expected three integers [a, b, c] or three rows of three integers"
-        if value is None:
-            return value
-        if not isinstance(value, list) or len(value) != 3:
-            raise ValueError(expected)
-        rows = [isinstance(row, list) for row in value]
-        if any(rows) and not all(rows):
-            raise ValueError(expected)
-        entries = [entry for row in value for entry in row] if all(rows) else value
-        if any(isinstance(entry, bool) or not isinstance(entry, int) for entry in entries):
-            raise ValueError(expected)
-        if all(rows):
-            if any(len(row) != 3 for row in value):
-                raise ValueError(expected)
-            if _determinant(value) == 0:
-                raise ValueError("expected a matrix with a determinant other than zero")
-        elif min(value) < 1:
-            raise ValueError("expected multiples of 1 or more")
-        return value
-
-    def matrix(self) -> list[list[int]] | None:
-        """Return the supercell as a 3x3 matrix (rows), or None."""
-        if self.supercell is None:
-            return None
-        if isinstance(self.supercell[0], list):
-            return [list(row) for row in self.supercell]
-        a, b, c = self.supercell
-        return [[a, 0, 0], [0, b, 0], [0, 0, c]]
 
 
 class AseSection(BaseModel):
@@ -128,6 +78,12 @@ class TransportSection(Section):
         return dict(self.model_extra or {})
 
 
+class BarriersSection(PathsSection):
+    """Paths whose barriers the labeller must confirm, and how well."""
+
+    target_eV: Annotated[float, Field(gt=0)]
+
+
 class CodesSection(Section):
     """Labels of the AiiDA codes."""
 
@@ -165,6 +121,7 @@ class ResourcesSection(Section):
     train: JobOptions | None = None
     explore: JobOptions | None = None
     evaluate: JobOptions | None = None
+    neb: JobOptions | None = None
     transport: JobOptions | None = None
 
     def options(self) -> dict[str, dict[str, Any]]:
@@ -200,6 +157,7 @@ class Campaign(Section):
     targets: dict[str, Any] = Field(default_factory=dict)
     budget: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
+    barriers: BarriersSection | None = None
     transport: TransportSection | None = None
     codes: CodesSection = Field(default_factory=CodesSection)
     resources: ResourcesSection = Field(default_factory=ResourcesSection)
@@ -247,6 +205,10 @@ class Campaign(Section):
         found = {stage: getattr(self, stage) for stage in OVERRIDE_STAGES}
         if self.transport is not None:
             found["transport"] = self.transport.overrides()
+        if self.barriers is not None:
+            found["neb"] = {"parameters": self.barriers.parameters}
+            target = {"barriers": {"target_eV": self.barriers.target_eV}}
+            found["targets"] = {**found["targets"], **target}
         return {stage: value for stage, value in found.items() if value}
 
 
@@ -304,8 +266,3 @@ def _choose_engine(campaign: Campaign, engine: str | None) -> Engine:
             f"is {chosen!r} but the file has no section {chosen!r}; add '{example}'",
         )
     return chosen
-
-
-def _determinant(rows: list[list[int]]) -> int:
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

@@ -10,8 +10,9 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 
-from .schema import Campaign, StructureSection
-from .source import CampaignError
+from .schema import Campaign
+from .sections import StructureSection
+from .source import CampaignError, Source
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -37,7 +38,7 @@ def check_structures(campaign: Campaign) -> dict[str, Atoms]:
     found, problems = {}, []
     for keys, section in _sections(campaign):
         try:
-            atoms = _read(campaign, keys, section)
+            atoms = read_structure(campaign.source, keys, section)
             _check_charges(campaign, keys, atoms)
         except CampaignError as error:
             problems.append(str(error))
@@ -78,7 +79,7 @@ def build_structures(
     atoms = check_structures(campaign)
     imports: dict[str, orm.StructureData] = {}
     built = {
-        key: _build(imports, section, atoms[f"structures.{key}"], key)
+        key: build_structure(imports, section, atoms[f"structures.{key}"], key)
         for key, section in campaign.structures.items()
     }
     if campaign.transport is None:
@@ -86,7 +87,7 @@ def build_structures(
     if campaign.transport.structures is None:
         return built, built
     return built, {
-        key: _build(imports, section, atoms[f"transport.structures.{key}"], key)
+        key: build_structure(imports, section, atoms[f"transport.structures.{key}"], key)
         for key, section in campaign.transport.structures.items()
     }
 
@@ -112,9 +113,16 @@ def _elements(found: Mapping[str, Atoms]) -> set[str]:
     }
 
 
-def _read(campaign: Campaign, keys: tuple[str, ...], section: StructureSection) -> Atoms:
-    source, where = campaign.source, (*keys, "file")
-    path = campaign.folder / section.file
+def read_structure(source: Source, keys: tuple[str, ...], section: StructureSection) -> Atoms:
+    """Return the atoms of a structure file, before a supercell is made.
+
+    Raises
+    ------
+    CampaignError
+        Naming the line under ``keys``, for a file that holds no ordered structure in a cell.
+    """
+    where = (*keys, "file")
+    path = source.folder / section.file
     if not path.is_file():
         raise source.error(where, f"is {section.file!r}, but there is no file {path}")
     try:
@@ -173,9 +181,10 @@ def _check_charges(campaign: Campaign, keys: tuple[str, ...], atoms: Atoms) -> N
         )
 
 
-def _build(
+def build_structure(
     imports: dict[str, orm.StructureData], section: StructureSection, atoms: Atoms, key: str
 ) -> orm.StructureData:
+    """Return the stored structure of a section; ``imports`` has the files that are stored."""
     from aiida import orm
 
     from ..calculations.functions.structures import make_supercell

@@ -21,8 +21,11 @@ STAGES = {
     "observable": "Short transport MD",
     "calibrate": "Assessment",
     "assess": "Assessment",
+    "neb": "Barriers",
+    "judge_barriers": "Barriers",
     "final_train": "Final training",
     "final_evaluate": "Final blind test",
+    "final_neb": "Final barriers",
     "transport": "Transport MD",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ToContext, if_, while_
+from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
 from ..calculations.ase_neb import AseNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
@@ -155,6 +155,13 @@ class NebWorkChain(FanOutWorkChain):
         spec.exit_code(
             320, "ERROR_LABELLING_FAILED", message="the labeller failed on the images: {reason}"
         )
+
+    @classmethod
+    def get_builder_from_protocol(cls, *args: Any, **kwargs: Any) -> ProcessBuilder:
+        """Return a builder with the inputs of a protocol; see :func:`.neb_builder.build`."""
+        from .neb_builder import build
+
+        return build(cls, *args, **kwargs)
 
     def setup(self) -> Any:
         """Take the given ends, find others, and queue a band for each."""
@@ -318,19 +325,27 @@ def _validate_harvest(value: orm.Dict | None, _: Any) -> str | None:
     return validation_message(HarvestSettings, value.get_dict())
 
 
-def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+def paths_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why the given paths, directions and harvest do not fit together, or None."""
     initial, final = (sorted(value.get(name, {})) for name in ("initial", "final"))
     if initial != final:
         return f"initial has {initial} and final {final}, expected the same names of paths"
     if ("host" in value) != ("directions" in value):
         return "one of 'host' and 'directions' is given, expected both or neither"
-    if ("harvest" in value) != bool(value.get("trajectories")):
-        return "one of 'harvest' and 'trajectories' is given, expected both or neither"
     if not initial and "directions" not in value and "harvest" not in value:
         return (
             "no path is given: expected 'initial' and 'final', 'host' and 'directions', or "
             "'harvest' and 'trajectories'"
         )
+    return None
+
+
+def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
+    if ("harvest" in value) != bool(value.get("trajectories")):
+        return "one of 'harvest' and 'trajectories' is given, expected both or neither"
+    problem = paths_problem(value)
+    if problem:
+        return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):
         return "committee is given and evaluate.code is not, expected the Python that evaluates it"
     filled = [name for name, inputs in value.get("label", {}).items() if inputs]

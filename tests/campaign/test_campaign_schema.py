@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase.build import bulk
 
 from aiida_mliptransport.campaign.overrides import builder_overrides
 from aiida_mliptransport.campaign.planning import plan
@@ -203,3 +205,67 @@ def test_a_plan_counts_the_stage_with_most_runs(write):
     row = next(row for row in plan(campaign).rows if row.stage == "exploration")
     assert row.n_jobs == 3 * 2 * 4
     assert row.work.startswith("9100 steps")
+
+
+BARRIERS = """\
+barriers:
+  target_eV: 0.03
+  paths:
+    hop: {initial: {file: before.cif}, final: {file: after.cif}}
+  host: {file: LiCl.cif}
+  directions: {symbol: Li, directions: [[1, 1, 0]]}
+  parameters: {images: 3}
+resources:
+"""
+
+
+@pytest.fixture
+def write_barriers(write):
+    """A file with barriers; the hop is of one lithium into the place of another that is gone."""
+
+    def factory(*replacements, shift=(0.0, 2.565, 2.565)):
+        path = write(("resources:\n", BARRIERS), *replacements)
+        crystal = bulk("LiCl", "rocksalt", a=5.13, cubic=True)
+        crystal.write(path.parent / "LiCl.cif")
+        before = crystal * (2, 2, 2)
+        del before[0]
+        after = before.copy()
+        (hopper,) = np.flatnonzero(
+            np.linalg.norm(before.positions - [0, 2.565, 2.565], axis=1) < 1e-3
+        )
+        after.positions[hopper] -= shift
+        before.write(path.parent / "before.cif")
+        after.write(path.parent / "after.cif")
+        return path
+
+    return factory
+
+
+def test_barriers_are_a_target_with_paths_and_cost_labels(write_barriers):
+    campaign = load_campaign(write_barriers())
+    overrides = builder_overrides(campaign)
+    assert overrides["targets"]["barriers"] == {"target_eV": 0.03}
+    assert overrides["neb"] == {"parameters": {"images": 3}}
+    (row,) = [row for row in plan(campaign).rows if row.stage == "barriers"]
+    # Two paths of three images and two ends, after each of four iterations and once more.
+    assert row.work == "10 labels each, up to 5 comparisons"
+    assert row.n_jobs == 10
+
+
+@pytest.mark.parametrize(
+    ("replacement", "expected"),
+    [
+        (("  target_eV: 0.03\n", ""), ["barriers.target_eV", "missing"]),
+        (("target_eV: 0.03", "target_eV: 0"), ["target_eV", "greater than 0"]),
+        (("  host: {file: LiCl.cif}\n", ""), ["barriers", "both of 'host'"]),
+        (("symbol: Li,", "symbol: Na,"), ["directions.symbol", "'Na'", "['Cl', 'Li']"]),
+        (("{images: 3}", "{imges: 3}"), ["imges", "mean 'images'"]),
+        (("after.cif", "before.cif"), ["barriers.paths.hop", "no path"]),
+        (("after.cif", "LiCl.cif"), ["barriers.paths.hop", "no path"]),
+    ],
+)
+def test_paths_that_are_none_are_refused_by_line_and_key(write_barriers, replacement, expected):
+    with pytest.raises(CampaignError) as error:
+        plan(load_campaign(write_barriers(replacement)))
+    for words in expected:
+        assert words in str(error.value)

@@ -59,7 +59,7 @@ class Loop:
             node.base.links.add_incoming(child, LinkType.RETURN, name)
         child.seal()
 
-    def iteration(self, number, labels, whole=True):
+    def iteration(self, number, labels, whole=True, converged=False):
         stage = f"iteration_{number:02d}"
         self.child(f"{stage}_train", potentials__member_0=orm.Int(number))
         self.child(f"{stage}_select", selection=orm.Dict({"n_blind_chosen": number}))
@@ -70,7 +70,7 @@ class Loop:
         if whole:
             self.child(f"{stage}_calibrate", levels=orm.Dict({"low": 0.1 * number, "high": 1.0}))
             record = {
-                "iteration": number, "n_labels_total": labels, "converged": False,
+                "iteration": number, "n_labels_total": labels, "converged": converged,
                 "n_iterations_that_labelled": number, "decision": {"met": []},
             }  # fmt: skip
             self.child(f"{stage}_assess", result=orm.Dict(record))
@@ -172,6 +172,42 @@ def test_a_process_that_was_itself_resumed_hands_on_what_it_was_given(broken_off
     assert sorted(state["records"]) == ["iteration_01", "iteration_02", "iteration_03"]
     assert sorted(state["frames"])[-1] == "iteration_03"
     assert state["labels"].value == 31
+
+
+def with_barriers(passed, judged=True):
+    """A loop whose second iteration met all targets but those on barriers."""
+    loop = Loop(neb__harvest=orm.Dict({}))
+    loop.child("aimd", frames=frames(5))
+    loop.iteration(1, 12)
+    loop.iteration(2, 19, converged=True)
+    if judged:
+        verdict = orm.Dict({"passed": passed, "n_images": 7})
+        loop.child("iteration_02_judge_barriers", verdict=verdict, frames=frames(3))
+    return loop
+
+
+def test_images_that_a_campaign_learned_from_are_kept_and_all_of_them_were_labels():
+    state = resume._state(with_barriers(passed=False).node)
+    assert sorted(state["frames"])[-1] == "iteration_02_barriers"
+    assert state["labels"].value == 26
+    assert list(state["barriers"]) == ["iteration_02"]
+    ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
+    resume.restore(ctx, state)
+    assert list(ctx.barriers) == ["barriers__02"]
+    assert ctx.stop_reason == ""
+
+
+def test_a_campaign_whose_barriers_agree_has_only_the_final_training_left():
+    state = resume._state(with_barriers(passed=True).node)
+    assert sorted(state["frames"])[-1] == "iteration_02"
+    ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
+    resume.restore(ctx, state)
+    assert ctx.stop_reason.startswith("targets met")
+
+
+def test_an_iteration_whose_barriers_were_not_judged_begins_anew():
+    state = resume._state(with_barriers(passed=False, judged=False).node)
+    assert list(state["records"]) == ["iteration_01"]
 
 
 def test_labels_of_the_first_md_count_also_those_that_failed():

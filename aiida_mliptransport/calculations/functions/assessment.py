@@ -141,10 +141,12 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
         As in :func:`assess_iteration`, and ``min_production_atoms``, ``min_temperatures``,
         ``max_relative_error_D``, ``slope_confidence``.
     nodes
-        ``record__<nn>``: iteration records; ``final_errors``: the blind test of the final
-        potential; ``trust_levels``: the last ones; ``observables`` where transport was run.
+        ``record__<nn>``: iteration records; ``barriers__<nn>``: verdicts on barriers in some of
+        these iterations; ``final_barriers``: that on the final potential; ``final_errors``: the
+        blind test of the final potential; ``trust_levels``: the last ones; ``observables`` where
+        transport was run.
     """
-    records = [nodes[key].get_dict() for key in sorted(nodes) if key.startswith("record__")]
+    records = [_with_barriers(key, nodes) for key in sorted(nodes) if key.startswith("record__")]
     goal = targets.get_dict()
     checks: dict[str, dict[str, Any]] = {}
     if "final_errors" in nodes:
@@ -164,17 +166,36 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
             )
             if name in last
         }
+    if "final_barriers" in nodes:
+        checks |= nodes["final_barriers"]["checks"]
     if "observables" in nodes:
         checks |= _transport_checks(nodes["observables"].get_dict(), goal)
     return orm.Dict(
         {
             "iterations": records,
+            "barriers": nodes["final_barriers"].get_dict() if "final_barriers" in nodes else None,
             "stop_reason": stop_reason.value,
             "checks": checks,
             "decision": decision(checks),
             "converged": bool(checks) and all(check["passed"] for check in checks.values()),
         }
     )
+
+
+def _with_barriers(key: str, nodes: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an iteration with its verdict on barriers, where there is one."""
+    record: dict[str, Any] = nodes[key].get_dict()
+    verdict = nodes.get(key.replace("record__", "barriers__"))
+    if verdict is None:
+        return record
+    checks = {**record["checks"], **verdict["checks"]}
+    return {
+        **record,
+        "barriers": verdict.get_dict(),
+        "checks": checks,
+        "decision": decision(checks),
+        "converged": all(check["passed"] for check in checks.values()),
+    }
 
 
 def _transport_checks(observables: dict[str, Any], goal: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from aiida.engine import ProcessBuilder
 from ase.data import atomic_numbers
 
 from ..explore import ExploreWorkChain
-from ..label.engines import LABEL_ENGINES
+from ..label.engines import LABEL_ENGINES, fill_label, without
+from ..neb_builder import fill_band, fill_paths
 from ..protocols import load_protocol, merged
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
@@ -26,6 +27,7 @@ def build(
     charges: Mapping[str, float] | None = None,
     transport_structures: Mapping[str, orm.StructureData] | None = None,
     transport_temperatures: list[float] | None = None,
+    paths: Mapping[str, Any] | None = None,
     engine_options: Mapping[str, Any] | None = None,
     seed: int = 1,
     max_concurrent: int = 2,
@@ -49,12 +51,15 @@ def build(
     charges, transport_structures, transport_temperatures
         Charge of each element, cells and temperatures (K) of the production runs; without
         structures there is no transport stage.
+    paths
+        Between what barriers are compared: ``ends``, ``host`` and ``directions``, ``harvest``, as
+        in :func:`..neb_builder.fill_paths`; the target is ``targets.barriers``.
     engine_options
         What the engine needs: ``calculator`` for ``ase``, ``potential`` for ``teacher``, ``pool``
         for ``replay``,
         ``settings`` for ``cp2k``, with ``potential_family`` for ``vasp``.
     options
-        Stage (``aimd``, ``label``, ``train``, ``explore``, ``evaluate``, ``transport``) to
+        Stage (``aimd``, ``label``, ``train``, ``explore``, ``evaluate``, ``neb``, ``transport``) to
         ``metadata.options`` of its jobs.
     """
     if engine not in LABEL_ENGINES:
@@ -88,7 +93,7 @@ def build(
         overrides=given.get("train"),
         options=options.get("train"),
     )
-    builder.training._merge(_without(train, "frames", "type_map", "seed", "max_concurrent"))
+    builder.training._merge(without(train, "frames", "type_map", "seed", "max_concurrent"))
     base = train.parameters.get_dict()
     if training["refinement"]:
         builder.refinement = orm.Dict(merged(base, training["refinement"]))
@@ -102,7 +107,7 @@ def build(
         overrides=given.get("explore"),
         options=options.get("explore"),
     )
-    builder.explore._merge(_without(explore, "structures", "potentials", "seed", "max_concurrent"))
+    builder.explore._merge(without(explore, "structures", "potentials", "seed", "max_concurrent"))
     builder.evaluate.code = codes["python"]
     for key, value in options.get("evaluate", {}).items():
         builder.evaluate.metadata.options[key] = value
@@ -123,7 +128,11 @@ def build(
             overrides=given.get("transport"),
             options=options.get("transport"),
         )
-        builder.transport._merge(_without(transport, "potentials", "max_concurrent"))
+        builder.transport._merge(without(transport, "potentials", "max_concurrent"))
+    if paths:
+        band = load_protocol("neb", protocol, given.get("neb"))
+        fill_band(builder.neb.neb, codes["python"], band, options.get("neb"))
+        fill_paths(builder.neb, **paths)
     builder.ladder = orm.Dict(inputs["ladder"])
     builder.selection = orm.Dict(inputs["selection"])
     builder.targets = orm.Dict(inputs["targets"])
@@ -147,7 +156,7 @@ def _fill_engine(
         replay = LABEL_ENGINES[engine].get_builder_from_protocol(
             **engine_options, protocol=md["protocol"], overrides=overrides["label"]
         )
-        builder.label[engine]._merge(_without(replay, "frames", "max_concurrent"))
+        builder.label[engine]._merge(without(replay, "frames", "max_concurrent"))
         return
     # A teacher's MD is run by ASE with the teacher as the calculator.
     md_engine = engine if engine in AIMD_ENGINES else "ase"
@@ -159,20 +168,15 @@ def _fill_engine(
         overrides=overrides["aimd"],
         options=options.get("aimd"),
     )
-    builder.aimd[md_engine]._merge(_without(aimd, "structures", "max_concurrent"))
-    # What is labelled is known later, but POTCARs are chosen now.
-    elements = {"elements": list(builder.type_map)} if engine == "vasp" else {}
-    label = LABEL_ENGINES[engine].get_builder_from_protocol(
-        code=code,
-        **engine_options,
-        **elements,
+    builder.aimd[md_engine]._merge(without(aimd, "structures", "max_concurrent"))
+    fill_label(
+        builder,
+        engine,
+        code,
+        list(builder.type_map),
+        engine_options,
         max_concurrent=md["max_concurrent"],
         protocol=md["protocol"],
         overrides=overrides["label"],
         options=options.get("label"),
     )
-    builder.label[engine]._merge(_without(label, "frames", "max_concurrent"))
-
-
-def _without(builder: ProcessBuilder, *names: str) -> dict[str, Any]:
-    return {key: value for key, value in builder._inputs(prune=True).items() if key not in names}

@@ -17,9 +17,11 @@ from ..aimd.cp2k import Cp2kAimdWorkChain
 from ..aimd.vasp import VaspAimdWorkChain
 from ..explore import ExploreWorkChain
 from ..label.engines import LABEL_ENGINES
+from ..neb import NebWorkChain
 from ..protocols import load_protocol
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .barriers import OWN_INPUTS, barrier_problem
 from .observable import observable_problem
 from .resume import define_resumed
 from .settings import CalibrationParameters, ladder_problem
@@ -118,6 +120,14 @@ def define_inputs(spec: Any) -> None:
         exclude=("potentials", "max_concurrent"),
         namespace_options=dict(optional),
     )
+    spec.expose_inputs(
+        NebWorkChain,
+        namespace="neb",
+        exclude=OWN_INPUTS,
+        namespace_options=dict(optional),
+    )
+    # Potential and trajectories are given to it later.
+    spec.inputs["neb"].validator = None
     spec.input(
         "selection",
         valid_type=orm.Dict,
@@ -129,13 +139,15 @@ def define_inputs(spec: Any) -> None:
         "targets",
         valid_type=orm.Dict,
         serializer=orm.to_aiida_type,
-        help="Targets that make a campaign converged: errors, shares, and D or σ (observable).",
+        help="Targets that make a campaign converged: errors, shares, D or σ (observable), and "
+        "barriers.",
     )
     spec.input(
         "budget",
         valid_type=orm.Dict,
         serializer=orm.to_aiida_type,
-        help="max_iterations and max_labels (labels tried, failed ones counted).",
+        help="max_iterations and max_labels (labels tried, failed ones counted; those of one "
+        "comparison of barriers may come on top).",
     )
     spec.input("seed", valid_type=orm.Int, serializer=orm.to_aiida_type, help="Base seed.")
     spec.input(
@@ -270,4 +282,4 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         problem = ladder_problem(inputs["ladder"].get_dict(), inputs.get("structures", {}))
         if problem:
             return f"ladder.{problem}"
-    return observable_problem(inputs)
+    return observable_problem(inputs) or barrier_problem(inputs)

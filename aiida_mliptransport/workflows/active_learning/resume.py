@@ -13,6 +13,7 @@ from ...data.potential import PotentialData
 from ...data.trajectory import MDTrajectoryData
 from ..protocols import merged
 from ..submission import find_child
+from .barriers import can_be_trained_with
 from .exploring import replica_starts, trajectories_of
 
 #: Parts of the state that are namespaces: name to type and what they hold.
@@ -21,6 +22,7 @@ NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
     "blind_frames": (FrameSetData, "Blind frames by iteration."),
     "selections": (orm.Dict, "Selections by iteration; they know how the blind frames were drawn."),
     "records": (orm.Dict, "Records by iteration."),
+    "barriers": (orm.Dict, "Verdicts on barriers, of the iterations that had one."),
     "committee": (PotentialData, "Committee of the last iteration."),
     "structures": (orm.StructureData, "Starts of the explorations, by structure."),
     "starts": (orm.StructureData, "Starts of the next exploration, by replica."),
@@ -72,10 +74,14 @@ def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
     if not records:
         return
     ctx.records = {name.replace("iteration_", "record__"): node for name, node in records.items()}
+    verdicts = dict(resumed.get("barriers", {}))
+    ctx.barriers = {
+        name.replace("iteration_", "barriers__"): node for name, node in verdicts.items()
+    }
     last = records[max(records)]
     ctx.iteration = last["iteration"]
     ctx.labelled_iterations = last["n_iterations_that_labelled"]
-    if last["converged"]:
+    if _converged(records, verdicts):
         # Only the final training, and what follows it, was missing.
         ctx.stop_reason = "targets met: " + "; ".join(last["decision"]["met"])
 
@@ -101,7 +107,7 @@ def resume_inputs(node: orm.WorkChainNode, budget: Mapping[str, int]) -> dict[st
     state = _state(node)
     limits = {**node.inputs.budget.get_dict(), **budget}
     records = state["records"]
-    converged = bool(records) and bool(records[max(records)]["converged"])
+    converged = _converged(records, state["barriers"])
     if converged and node.is_finished_ok:
         raise NothingToResumeError(
             f"process {node.pk} met its targets and ended well: nothing is left to do; for other "
@@ -129,7 +135,7 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
     """Return the content of ``resumed`` after the last whole iteration of ``node``."""
     state = _first_frames(node)
     number = len(state["records"]) + 1
-    while _finished(node, f"iteration_{number:02d}_assess") is not None:
+    while _is_whole(node, f"iteration_{number:02d}"):
         stage = f"iteration_{number:02d}"
         step = {
             name: _outputs(node, f"{stage}_{name}")
@@ -147,9 +153,34 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         state["trust_levels"] = step["calibrate"]["levels"]
         state["ladder_state"] = step["move_on"]["result"]
         state["starts"] = _starts(node, stage, state["ladder_state"]["stages"])
-        state["labels"] = orm.Int(step["assess"]["result"]["n_labels_total"])
+        labels = step["assess"]["result"]["n_labels_total"]
+        judged = _outputs(node, f"{stage}_judge_barriers")
+        if judged:
+            state["barriers"][stage] = judged["verdict"]
+            labels += judged["verdict"]["n_images"]
+        learn = "frames" in judged and not judged["verdict"]["passed"]
+        if learn and can_be_trained_with(judged["frames"], state["frames"].values()):
+            state["frames"][f"{stage}_barriers"] = judged["frames"]
+        state["labels"] = orm.Int(labels)
         number += 1
     return state
+
+
+def _is_whole(node: orm.WorkChainNode, stage: str) -> bool:
+    """Return whether an iteration was assessed, and its barriers judged where that was its turn."""
+    assessed = _finished(node, f"{stage}_assess")
+    if assessed is None or "neb" not in node.inputs:
+        return assessed is not None
+    if not assessed.outputs.result["converged"]:
+        return True
+    return _finished(node, f"{stage}_judge_barriers") is not None
+
+
+def _converged(records: Mapping[str, Any], barriers: Mapping[str, Any]) -> bool:
+    """Return whether the last iteration met all targets, those on barriers included."""
+    if not records or not records[max(records)]["converged"]:
+        return False
+    return bool(max(records) not in barriers or barriers[max(records)]["passed"])
 
 
 def _first_frames(node: orm.WorkChainNode) -> dict[str, Any]:

@@ -78,6 +78,21 @@ class ObservableTarget(BaseModel):
         return self
 
 
+class BarrierTarget(BaseModel):
+    """How well the labeller's barriers must be met.
+
+    Attributes
+    ----------
+    target_eV
+        Largest difference between the barriers of the potential and of the labeller, on the images
+        of the potential's band.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    target_eV: float = Field(gt=0)
+
+
 class LadderStage(BaseModel):
     """One stage of an exploration; what it leaves out is as without a ladder.
 

@@ -19,8 +19,8 @@ from ..naming import derived_seed
 from ..submission import failure_reason
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
+from .barriers import BarrierGateWorkChain
 from .exploring import ExploringWorkChain, trajectories_of
-from .judging import JudgingWorkChain
 from .ports import (
     AIMD_ENGINES,
     define_exit_codes,
@@ -37,7 +37,7 @@ FINISH_EXTRA = "mliptransport_finish"
 MAX_FRAME_NODES = 50
 
 
-class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
+class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
     """From structures and a labeller to a potential whose errors on unseen MD are known."""
 
     @classmethod
@@ -60,9 +60,11 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
                 cls.inspect_labels,
                 cls.test_blind,
                 cls.assess,
+                if_(cls.should_check_barriers)(cls.check_barriers, cls.inspect_barriers),
             ),
             cls.train_final,
             cls.test_final,
+            if_(cls.should_test_barriers)(cls.test_barriers, cls.inspect_final_barriers),
             cls.compare_with_labeller,
             if_(cls.should_run_transport)(cls.run_transport, cls.inspect_transport),
             cls.results,
@@ -86,6 +88,7 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
         self.ctx.blind = {}
         self.ctx.committee = {}
         self.ctx.records = {}
+        self.ctx.barriers = {}
         self.ctx.selections = {}
         self.ctx.starts = {}
         self.ctx.labeller_runs = {}
@@ -430,7 +433,7 @@ class ActiveLearningWorkChain(ExploringWorkChain, JudgingWorkChain):
             self.out("frames", dict(self.ctx.frames))
         if self.ctx.blind:
             self.out("blind_frames", dict(self.ctx.blind))
-        nodes: dict[str, orm.Data] = dict(self.ctx.records)
+        nodes: dict[str, orm.Data] = {**self.ctx.records, **self.ctx.barriers}
         evaluation = self.ctx.get("final_evaluation")
         if evaluation is not None and not evaluation.is_finished_ok:
             self.report(f"the final blind test failed: {failure_reason(evaluation)}")

@@ -1,0 +1,125 @@
+"""Assemble the inputs of the barrier search from protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ProcessBuilder
+
+from .label.engines import LABEL_ENGINES, fill_label
+from .protocols import load_protocol
+
+#: A pair of structures between which a path is sought.
+Ends = tuple[orm.StructureData, orm.StructureData]
+
+
+def build(
+    workchain: Any,
+    codes: Mapping[str, orm.AbstractCode],
+    potentials: Mapping[str, orm.Data],
+    ends: Mapping[str, Ends] | None = None,
+    host: orm.StructureData | None = None,
+    directions: Mapping[str, Any] | None = None,
+    trajectories: Mapping[str, orm.Data] | None = None,
+    harvest: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    engine_options: Mapping[str, Any] | None = None,
+    max_concurrent: int | None = None,
+    protocol: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    label_overrides: Mapping[str, Any] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> ProcessBuilder:
+    """Return a builder with the inputs of a protocol (``protocols/neb.yaml``).
+
+    Parameters
+    ----------
+    codes
+        ``python``, and ``cp2k`` or ``vasp`` for that engine.
+    potentials
+        A committee, or one potential. The first by name relaxes the bands.
+    ends
+        Initial and final structure, by the name of the path.
+    host, directions
+        Crystal, and ``symbol`` and ``directions`` to seek jumps along.
+    trajectories, harvest
+        Runs, and how to find hops in them (``HarvestSettings``).
+    engine, engine_options
+        What labels the images, and what it needs, as in the active-learning loop; None: nothing.
+    overrides, label_overrides
+        Values of ``protocols/neb.yaml``, and of the protocol of the engine.
+    options
+        ``neb``, ``label`` and ``evaluate`` to ``metadata.options`` of the jobs.
+
+    Raises
+    ------
+    ValueError
+        If there is no potential, or the engine is not known.
+    """
+    if not potentials:
+        raise ValueError("potentials is empty, expected one potential or a committee")
+    options = options or {}
+    inputs = load_protocol("neb", protocol, overrides)
+    width = max_concurrent or inputs["max_concurrent"]
+    builder = workchain.get_builder()
+    fill_band(builder.neb, codes["python"], inputs, options.get("neb"))
+    builder.potential = potentials[min(potentials)]
+    if len(potentials) > 1:
+        builder.committee = dict(potentials)
+        builder.evaluate.code = codes["python"]
+        for key, value in options.get("evaluate", {}).items():
+            builder.evaluate.metadata.options[key] = value
+    fill_paths(builder, ends, host, directions, harvest)
+    if trajectories:
+        builder.trajectories = dict(trajectories)
+    builder.max_concurrent = orm.Int(width)
+    if engine is not None:
+        if engine not in LABEL_ENGINES:
+            raise ValueError(f"engine is {engine!r}, expected one of {list(LABEL_ENGINES)}")
+        fill_label(
+            builder,
+            engine,
+            codes[engine if engine in codes else "python"],
+            sorted(builder.potential.type_map),
+            engine_options or {},
+            max_concurrent=width,
+            protocol=protocol,
+            overrides=label_overrides,
+            options=options.get("label"),
+        )
+    return builder
+
+
+def fill_band(
+    namespace: Any,
+    code: orm.AbstractCode,
+    inputs: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Fill the inputs of the bands on the potential from values of the protocol."""
+    namespace.code = code
+    namespace.parameters = orm.Dict(inputs["parameters"])
+    limit = {"max_wallclock_seconds": inputs["max_wallclock_seconds"]}
+    for key, value in {**limit, **(options or {})}.items():
+        namespace.metadata.options[key] = value
+
+
+def fill_paths(
+    namespace: Any,
+    ends: Mapping[str, Ends] | None = None,
+    host: orm.StructureData | None = None,
+    directions: Mapping[str, Any] | None = None,
+    harvest: Mapping[str, Any] | None = None,
+) -> None:
+    """Fill in where paths begin and end, or how they are found."""
+    if ends:
+        namespace.initial = {name: initial for name, (initial, _) in ends.items()}
+        namespace.final = {name: final for name, (_, final) in ends.items()}
+    if host is not None:
+        namespace.host = host
+    if directions is not None:
+        namespace.directions = orm.Dict(dict(directions))
+    if harvest is not None:
+        namespace.harvest = orm.Dict(dict(harvest))
