@@ -45,6 +45,12 @@ def others(parent):
     return set(known) - {parent.pk}
 
 
+@pytest.fixture
+def no_daemon(monkeypatch):
+    """No daemon, though tests before may have started one that lasts for the session."""
+    monkeypatch.setattr(repair, "daemon_is_running", lambda: False)
+
+
 def new(nodes, others):
     return [node.pk for node in nodes if node.pk not in others]
 
@@ -59,7 +65,7 @@ def child_of(parent, state=None, checkpoint=None):
     return node.store()
 
 
-def test_a_child_without_state_and_checkpoint_is_sealed_as_excepted(parent, others):
+def test_a_child_without_state_and_checkpoint_is_sealed_as_excepted(parent, others, no_daemon):
     child = child_of(parent)
     assert new(repair.seal_orphans(), others) == [child.pk]
     assert child.is_excepted
@@ -67,7 +73,7 @@ def test_a_child_without_state_and_checkpoint_is_sealed_as_excepted(parent, othe
     assert new(repair.seal_orphans(), others) == []
 
 
-def test_a_process_with_a_checkpoint_is_no_orphan(parent, others):
+def test_a_process_with_a_checkpoint_is_no_orphan(parent, others, no_daemon):
     child = child_of(parent, "waiting", "a checkpoint")
     assert new(repair.find_orphans(), others) == []
     child.delete_checkpoint()
