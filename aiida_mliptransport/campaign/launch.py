@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .overrides import DFT_PROTOCOLS, builder_overrides
 from .paths import build_paths
-from .schema import Campaign
+from .schema import Campaign, WorkFile
 from .source import CampaignError
 from .structures import build_structures, check_structures
 
@@ -20,16 +21,20 @@ CAMPAIGN_EXTRA = "mliptransport_campaign"
 WAITING_PARENTS = 4
 
 
-def needed_codes(campaign: Campaign) -> dict[str, str]:
-    """Return the codes that the campaign needs: name to AiiDA label."""
-    names = ["dp", "lmp", "python"]
+def needed_codes(
+    campaign: WorkFile, programs: Sequence[str] = ("dp", "lmp", "python")
+) -> dict[str, str]:
+    """Return the codes that are needed, that of the engine included: name to AiiDA label."""
+    names = list(programs)
     if campaign.engine in DFT_PROTOCOLS:
         names.append(campaign.engine)
     return {name: getattr(campaign.codes, name) for name in names}
 
 
-def load_codes(campaign: Campaign) -> dict[str, orm.AbstractCode]:
-    """Load the codes of the campaign.
+def load_codes(
+    campaign: WorkFile, programs: Sequence[str] = ("dp", "lmp", "python")
+) -> dict[str, orm.AbstractCode]:
+    """Load the codes of a file.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def load_codes(campaign: Campaign) -> dict[str, orm.AbstractCode]:
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
     codes, problems = {}, []
-    for name, label in needed_codes(campaign).items():
+    for name, label in needed_codes(campaign, programs).items():
         try:
             codes[name] = orm.load_code(label)
         except (NotExistent, MultipleObjectsError, ValueError):
@@ -55,7 +60,7 @@ def load_codes(campaign: Campaign) -> dict[str, orm.AbstractCode]:
     return codes
 
 
-def engine_options(campaign: Campaign) -> dict[str, Any]:
+def engine_options(campaign: WorkFile) -> dict[str, Any]:
     """Return the options of the chosen engine, as the builders take them.
 
     A teacher given by typed parameters becomes a declared import.
@@ -73,7 +78,7 @@ def engine_options(campaign: Campaign) -> dict[str, Any]:
     return {"potential": _teacher(campaign)}
 
 
-def _teacher(campaign: Campaign) -> orm.Data:
+def _teacher(campaign: WorkFile) -> orm.Data:
     from aiida import orm
     from aiida.common.exceptions import NotExistent
 
@@ -197,10 +202,18 @@ def build(campaign: Campaign) -> Any:
 
 def launch(campaign: Campaign) -> orm.WorkChainNode:
     """Submit the campaign to the daemon and return its node."""
+    return submit_file(campaign, lambda: build(campaign))
+
+
+def submit_file(campaign: WorkFile, make_builder: Callable[[], Any]) -> orm.WorkChainNode:
+    """Submit what a file describes; the text of the file stays with the process.
+
+    Nothing is built, and so stored, without a daemon that could run it.
+    """
     from aiida.engine import submit
 
     check_daemon(campaign.max_concurrent)
-    node = submit(build(campaign))
+    node = submit(make_builder())
     text = campaign.source.path.read_text(encoding="utf-8")
     node.base.extras.set(CAMPAIGN_EXTRA, {"file": text, "engine": campaign.engine})
     return node

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..science.selection import STRATEGIES
 from ..workflows.protocols import ProtocolError, load_protocol
-from .schema import Campaign
+from .schema import Campaign, WorkFile
 from .source import CampaignError, did_you_mean
 
 #: Engines with a protocol file of their own, for MD and labels, and a code of their own.
@@ -50,7 +50,7 @@ def protocol_values(
     return values
 
 
-def builder_overrides(campaign: Campaign) -> dict[str, dict[str, Any]]:
+def builder_overrides(campaign: WorkFile) -> dict[str, dict[str, Any]]:
     """Return the overrides as the builders take them: those of ``aimd`` by the file's layout."""
     found = campaign.overrides()
     if "aimd" in found:
@@ -66,7 +66,7 @@ def nested(section: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def check_overrides(campaign: Campaign) -> None:
+def check_overrides(campaign: WorkFile) -> None:
     """Raise `CampaignError` for every override that the protocol does not have."""
     problems = []
     for stage, overrides in campaign.overrides().items():
@@ -75,14 +75,8 @@ def check_overrides(campaign: Campaign) -> None:
             load_protocol(name, campaign.protocol, nested(section, overrides))
         except ProtocolError as error:
             problems.append(_explain(campaign, stage, (name, *section), error))
-    problem = _ladder_problem(campaign)
-    if problem is not None:
-        problems.append(str(campaign.source.error(("ladder",), problem)))
-    strategy = campaign.selection.get("strategy")
-    if strategy is not None and strategy not in list(STRATEGIES):
-        names = list(STRATEGIES)
-        message = f"is {strategy!r}{did_you_mean(str(strategy), names)}; expected one of {names}"
-        problems.append(str(campaign.source.error(("selection", "strategy"), message)))
+    if isinstance(campaign, Campaign):
+        problems += _loop_problems(campaign)
     given = {
         "cp2k": campaign.cp2k,
         "vasp": campaign.vasp.settings() if campaign.vasp is not None else None,
@@ -98,6 +92,20 @@ def check_overrides(campaign: Campaign) -> None:
         raise CampaignError("\n".join(problems))
 
 
+def _loop_problems(campaign: Campaign) -> list[str]:
+    """Return what is wrong with the loop's own sections though the protocol has their keys."""
+    problems = []
+    problem = _ladder_problem(campaign)
+    if problem is not None:
+        problems.append(str(campaign.source.error(("ladder",), problem)))
+    strategy = campaign.selection.get("strategy")
+    if strategy is not None and strategy not in list(STRATEGIES):
+        names = list(STRATEGIES)
+        message = f"is {strategy!r}{did_you_mean(str(strategy), names)}; expected one of {names}"
+        problems.append(str(campaign.source.error(("selection", "strategy"), message)))
+    return problems
+
+
 def _ladder_problem(campaign: Campaign) -> str | None:
     if not campaign.ladder:
         return None
@@ -111,12 +119,12 @@ def _ladder_problem(campaign: Campaign) -> str | None:
     return ladder_problem(ladder, list(campaign.structures))
 
 
-def _explain(campaign: Campaign, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:
+def _explain(campaign: WorkFile, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:
     match = re.search(r"unknown key '([^']+)' .*one of \[(.*)\]", str(error))
     if match is None:
         return str(campaign.source.error((stage,), f"does not fit the protocol: {error}"))
     # The message's path starts with the protocol file and the section in it.
-    keys = (stage, *match.group(1).split(".")[len(place) :])
+    keys = (*campaign.section_of(stage), *match.group(1).split(".")[len(place) :])
     known = re.findall(r"'([^']+)'", match.group(2))
     if keys[:-1] == ("transport",):
         known += ["structures", "temperatures_K"]

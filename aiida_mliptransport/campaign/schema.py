@@ -132,8 +132,8 @@ class ResourcesSection(Section):
         }
 
 
-class Campaign(Section):
-    """A whole campaign. Temperatures in K, charges in elementary charges."""
+class WorkFile(Section):
+    """What all files that launch something say: a name, a protocol, what labels, and where."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     description: str = ""
@@ -143,13 +143,41 @@ class Campaign(Section):
     cp2k: dict[str, Any] | None = None
     vasp: VaspSection | None = None
     teacher: TeacherSection | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     max_concurrent: Annotated[int, Field(ge=1)] = 2
+    label: dict[str, Any] = Field(default_factory=dict)
+    codes: CodesSection = Field(default_factory=CodesSection)
+    resources: ResourcesSection = Field(default_factory=ResourcesSection)
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source:
+        """The file this was read from."""
+        if self._source is None:
+            raise RuntimeError("this was not read from a file; use load_campaign(path)")
+        return self._source
+
+    @property
+    def folder(self) -> Path:
+        return self.source.folder
+
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """Return the overrides of the protocol, by stage."""
+        return {"label": self.label} if self.label else {}
+
+    def section_of(self, stage: str) -> tuple[str, ...]:
+        """Return the keys under which the overrides of a stage stand in the file."""
+        return (stage,)
+
+
+class Campaign(WorkFile):
+    """A whole campaign. Temperatures in K, charges in elementary charges."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     structures: Annotated[dict[Label, StructureSection], Field(min_length=1)]
     temperatures_K: Annotated[list[Temperature], Field(min_length=1)]
     charges: dict[str, float] | None = None
     aimd: dict[str, Any] = Field(default_factory=dict)
-    label: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     explore: dict[str, Any] = Field(default_factory=dict)
     ladder: dict[str, Any] = Field(default_factory=dict)
@@ -159,11 +187,7 @@ class Campaign(Section):
     training: dict[str, Any] = Field(default_factory=dict)
     barriers: BarriersSection | None = None
     transport: TransportSection | None = None
-    codes: CodesSection = Field(default_factory=CodesSection)
-    resources: ResourcesSection = Field(default_factory=ResourcesSection)
     clean_workdir: bool = False
-
-    _source: Source | None = PrivateAttr(default=None)
 
     @field_validator("charges")
     @classmethod
@@ -189,17 +213,6 @@ class Campaign(Section):
             )
         return self
 
-    @property
-    def source(self) -> Source:
-        """The file this campaign was read from."""
-        if self._source is None:
-            raise RuntimeError("this campaign was not read from a file; use load_campaign(path)")
-        return self._source
-
-    @property
-    def folder(self) -> Path:
-        return self.source.folder
-
     def overrides(self) -> dict[str, dict[str, Any]]:
         """Return the overrides of the protocol, by stage."""
         found = {stage: getattr(self, stage) for stage in OVERRIDE_STAGES}
@@ -210,6 +223,9 @@ class Campaign(Section):
             target = {"barriers": {"target_eV": self.barriers.target_eV}}
             found["targets"] = {**found["targets"], **target}
         return {stage: value for stage, value in found.items() if value}
+
+    def section_of(self, stage: str) -> tuple[str, ...]:
+        return ("barriers",) if stage == "neb" else (stage,)
 
 
 def load_campaign(path: str | Path, engine: str | None = None) -> Campaign:
@@ -231,12 +247,13 @@ def load_campaign(path: str | Path, engine: str | None = None) -> Campaign:
     source = read_yaml(path)
     campaign = source.validate(Campaign)
     campaign._source = source
-    campaign.engine = _choose_engine(campaign, engine)
+    campaign.engine = choose_engine(campaign, engine)
     check_overrides(campaign)
     return campaign
 
 
-def _choose_engine(campaign: Campaign, engine: str | None) -> Engine:
+def choose_engine(campaign: WorkFile, engine: str | None) -> Engine:
+    """Return the one engine that labels, or raise `CampaignError`."""
     source = campaign.source
     filled = [name for name in ENGINES if getattr(campaign, name) is not None]
     chosen = engine or campaign.engine

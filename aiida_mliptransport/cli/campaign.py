@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..tools.progress import Progress
 
 
-@click.command()
+@click.command("campaign")
 @click.argument("campaign_file", type=click.Path(), metavar="CAMPAIGN.yaml", required=False)
 @click.option(
     "--resume",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Return when the campaign has ended.")
 @click.option("--follow", "follow_", is_flag=True, help="Show progress until it has ended.")
 @click.pass_context
-def launch(
+def launch_campaign(
     ctx: click.Context,
     campaign_file: str | None,
     resumed: str | None,

@@ -13,7 +13,7 @@ from .errors import explain
 COMMANDS = {
     "setup": "install",
     "doctor": "install",
-    "launch": "campaign",
+    "launch": "launch",
     "status": "campaign",
     "finish": "campaign",
     "report": "results",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .model import Report
+from .model_barriers import Barriers
 from .model_transport import ArrheniusFit, Transport
 from .numbers import duration, grouped, percent, plural, plus_minus, significant
 from .tables_transport import needed_text
@@ -26,12 +27,18 @@ def mobile_element(transport: Transport) -> str | None:
     return next(iter(positive or elements), None)
 
 
+#: Barriers that have a card; the table has all.
+MAX_BARRIERS = 4
+
+
 def cards(report: Report) -> tuple[Card, ...]:
     """Return the numbers that a reader came for."""
     found: list[Card] = []
     transport = report.transport
     if transport is not None and transport.points:
         found += _transport_cards(transport)
+    if report.kind == "barriers" and report.barriers is not None:
+        found += _barrier_cards(report.barriers)
     errors = report.final_errors
     if errors is not None and errors.force_rmse is not None:
         remark = f"RMSE per component, {errors.source}"
@@ -106,3 +113,14 @@ def _range(transport: Transport, element: str | None) -> str:
 
 def _energy(fit: ArrheniusFit) -> str:
     return plus_minus(fit.activation_eV, fit.activation_error_eV, "eV")
+
+
+def _barrier_cards(barriers: Barriers) -> list[Card]:
+    found = []
+    for path in barriers.paths[:MAX_BARRIERS]:
+        ours, theirs = path.profile("potential"), path.profile("labels")
+        if ours is not None:
+            value = plus_minus(ours.barrier, path.committee_std, "eV")
+            remark = "" if theirs is None else f"labeller on the same images: {theirs.barrier:.3f}"
+            found.append(Card(path.name, value, remark or path.origin))
+    return found

@@ -8,6 +8,7 @@ from aiida import orm
 from ase.formula import Formula
 
 from . import jobs
+from .collect_barriers import read_barriers
 from .collect_calibration import read_calibration
 from .collect_learning import (
     read_checks,
@@ -23,7 +24,11 @@ from .graph import Call, Root, all_calls, in_namespace, outputs
 from .model import Report, Structure
 
 #: Process label → kind of report.
-KINDS = {"ActiveLearningWorkChain": "active_learning", "TransportWorkChain": "transport"}
+KINDS = {
+    "ActiveLearningWorkChain": "active_learning",
+    "TransportWorkChain": "transport",
+    "NebWorkChain": "barriers",
+}
 
 
 class NotReportableError(ValueError):
@@ -31,7 +36,7 @@ class NotReportableError(ValueError):
 
 
 def collect(node: orm.Node) -> Report:
-    """Return what the graph knows of an active-learning or a transport process.
+    """Return what the graph knows of an active-learning, a transport or a barrier process.
 
     A finished process is read from its outputs; where an output is missing, its children are
     searched by their call link labels, so that a running or failed process has a report too.
@@ -39,14 +44,14 @@ def collect(node: orm.Node) -> Report:
     Raises
     ------
     NotReportableError
-        If the node is neither of the two.
+        If the node is none of these.
     """
     kind = KINDS.get(getattr(node, "process_label", None) or "")
     if kind is None:
         name = getattr(node, "process_label", None) or type(node).__name__
         raise NotReportableError(
-            f"node {node.pk} is a {name}, expected an ActiveLearningWorkChain or a "
-            "TransportWorkChain: `verdi process list -a` shows which there are"
+            f"node {node.pk} is a {name}, expected one of {', '.join(KINDS)}: `verdi process list "
+            "-a` shows which there are"
         )
     calls = all_calls(node)
     root = Root.of(node)
@@ -60,6 +65,8 @@ def collect(node: orm.Node) -> Report:
         checks = next((i.checks for i in reversed(iterations) if i.checks), ())
         checks += transport.checks if transport else ()
     nodes = _data_nodes(given, taken, calls)
+    # The images have energies of the potential: only their labels have a level of theory.
+    levels = nodes if kind != "barriers" else [given[key] for key in ("labels",) if key in given]
     return Report(
         kind=kind,
         title=_title(taken, kind),
@@ -77,7 +84,7 @@ def collect(node: orm.Node) -> Report:
         wall_s=jobs.total_wall_seconds(node, calls),
         structures=_structures(taken),
         temperatures=_temperatures(taken),
-        engine=str((jobs.merge_levels(nodes) or {}).get("engine", "")),
+        engine=str((jobs.merge_levels(levels) or {}).get("engine", "")),
         iterations=iterations,
         final_errors=read_final_errors(root) if kind == "active_learning" else None,
         parity=read_parity(root) if kind == "active_learning" else None,
@@ -85,11 +92,12 @@ def collect(node: orm.Node) -> Report:
         rdf=read_rdf(root),
         transport=transport,
         mechanism=read_mechanism(root),
+        barriers=read_barriers(root),
         labels=read_labels(root, iterations) if kind == "active_learning" else (),
         jobs=jobs.job_groups(calls, transport_only=kind == "transport"),
         failures=jobs.failures(node, calls),
         versions=jobs.versions(node, calls, nodes),
-        level_of_theory=jobs.merge_levels(nodes),
+        level_of_theory=jobs.merge_levels(levels),
         counts=_counts(root),
         checks=checks,
     )
@@ -109,8 +117,9 @@ def _data_nodes(
 def _title(taken: dict[str, orm.Data], kind: str) -> str:
     formulas = list(dict.fromkeys(s.formula for s in _structures(taken)))
     subject = ", ".join(formulas[:3]) + (", …" if len(formulas) > 3 else "")
-    title = f"Ion transport in {subject}" if subject else "Ion transport"
-    return title if kind == "transport" else f"{title}, by active learning"
+    topic = "Migration barriers" if kind == "barriers" else "Ion transport"
+    title = f"{topic} in {subject}" if subject else topic
+    return f"{title}, by active learning" if kind == "active_learning" else title
 
 
 def _structures(taken: dict[str, orm.Data]) -> tuple[Structure, ...]:

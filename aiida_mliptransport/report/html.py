@@ -21,15 +21,15 @@ def write_report(node: orm.Node, path: str | Path) -> Path:
     Parameters
     ----------
     node
-        An ActiveLearningWorkChain or a TransportWorkChain; also one that runs, failed or was
-        imported from an archive.
+        An ActiveLearningWorkChain, a TransportWorkChain or a NebWorkChain; also one that runs,
+        failed or was imported from an archive.
     path
         HTML file; its folder is made where it does not exist.
 
     Raises
     ------
     NotReportableError
-        If the node is neither of the two.
+        If the node is none of these.
     """
     text = render(collect(node))
     target = Path(path)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .model_barriers import Barriers
 from .model_calibration import Calibration
 from .model_check import Check
 from .model_transport import Mechanism, Transport
@@ -192,6 +193,7 @@ class Report:
     rdf: tuple[RdfPair, ...]
     transport: Transport | None
     mechanism: Mechanism | None
+    barriers: Barriers | None
     labels: tuple[Labels, ...]
     jobs: tuple[JobGroup, ...]
     failures: tuple[Failure, ...]

@@ -78,6 +78,8 @@ def _rows(report: Report) -> list[tuple[str, list[Box]]]:
     )
     if report.kind == "transport":
         return [("", [structures, Box("input", "Potential"), *_transport_boxes(report)])]
+    if report.kind == "barriers":
+        return [("", [structures, Box("input", "Potential"), *_barrier_boxes(report)])]
     rows = [("start", [structures, *_initial_boxes(report)])]
     shown = list(report.iterations)
     skipped = len(shown) - MAX_ROWS
@@ -91,6 +93,17 @@ def _rows(report: Report) -> list[tuple[str, list[Box]]]:
     if final:
         rows.append(("end", final))
     return rows
+
+
+def _barrier_boxes(report: Report) -> list[Box]:
+    paths = report.barriers.paths if report.barriers is not None else ()
+    boxes = [Box("md", "Bands", (plural(len(paths), "path"),))]
+    images = sum(len(path.picture.positions) for path in paths if path.picture is not None)
+    if any(path.profile("labels") is not None for path in paths):
+        boxes.append(Box("label", "Label", (plural(images, "image"),)))
+    if any(path.profile("reference") is not None for path in paths):
+        boxes.append(Box("label", "Labeller's bands"))
+    return boxes
 
 
 def _temperatures(report: Report) -> str:

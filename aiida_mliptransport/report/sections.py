@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from . import (
+    figures_barriers,
     figures_calibration,
     figures_learning,
     figures_mechanism,
     figures_transport,
     tables,
+    tables_barriers,
     tables_mechanism,
     tables_transport,
 )
 from .model import Report
+from .model_barriers import Barriers
 from .model_transport import Mechanism, Transport
 from .numbers import plural, significant
 from .provenance import provenance
@@ -46,6 +49,8 @@ class Section:
 
 def sections(report: Report) -> tuple[Section, ...]:
     """Return every section of a report, in order."""
+    if report.kind == "barriers":
+        return (barriers_section(report.barriers or Barriers(())), *_account(report))
     found = [Section("numbers", "Numbers", tuple(_numbers(report.transport)))]
     found.append(
         Section(
@@ -67,6 +72,8 @@ def sections(report: Report) -> tuple[Section, ...]:
     found += _transport(report)
     if report.mechanism is not None:
         found.append(mechanism_section(report.mechanism))
+    if report.barriers is not None:
+        found.append(barriers_section(report.barriers))
     found += _account(report)
     return tuple(found)
 
@@ -313,6 +320,32 @@ def mechanism_section(mechanism: Mechanism) -> Section:
         )
     blocks += [Block(text=warning) for warning in mechanism.warnings]
     return Section("mechanism", "Mechanism", tuple(blocks))
+
+
+def barriers_section(found: Barriers) -> Section:
+    """Return migration barriers by method, and the paths."""
+    blocks = [
+        _table(
+            tables_barriers.barriers_table(found),
+            "Barriers from the initial structure, of the fit through energies and forces of the "
+            "images; ± is the standard deviation over the committee. Force error: largest error "
+            "vector of a moving ion against the labeller, on the images of the potential.",
+            "No band has been found.",
+        ),
+        _figure(
+            figures_barriers.barriers(found.paths),
+            "Left: energies of the images and the fit, counted from the initial structure. Right: "
+            "the ions that move (blue), from their first place to the last (full circles), among "
+            "the atoms within 3.6 Å of the way as they are half-way; what lies further above or "
+            "below the plane is paler.",
+            "There is no path to draw.",
+        ),
+    ]
+    blocks += [
+        Block(text=f"{path.name}: {warning}") for path in found.paths for warning in path.warnings
+    ]
+    blocks += [Block(text=f"Refused: {reason}") for reason in found.refused]
+    return Section("barriers", "Migration barriers", tuple(blocks))
 
 
 def _account(report: Report) -> list[Section]:

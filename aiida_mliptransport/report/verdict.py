@@ -34,6 +34,9 @@ _CHECKS = {
         True,
     ),
     "observable_change": ("Change of the observable since the iteration before", True),
+    "barriers_compared": ("Barriers compared with the labeller's", False),
+    "bands_not_converged": ("Bands that did not converge", False),
+    "largest_barrier_error_eV": ("Largest error of a barrier (eV)", False),
     "relative_error_D": ("Largest relative error of D", True),
 }
 
@@ -86,6 +89,8 @@ def verdict(report: Report) -> Verdict:
     failed = [check for check in report.checks if not check.passed]
     if report.kind == "transport":
         return _transport_verdict(report, failed)
+    if report.kind == "barriers":
+        return _barriers_verdict(report)
     if report.converged:
         return Verdict("yes", "Converged", _success(report))
     reasons = []
@@ -104,7 +109,7 @@ def _past(state: str) -> str:
 
 
 def _progress(report: Report) -> str:
-    if report.kind == "transport":
+    if report.kind in ("transport", "barriers"):
         return f"The process is {report.state}; what is there so far follows."
     done = sum(i.force_rmse is not None for i in report.iterations)
     return (
@@ -127,6 +132,23 @@ def _success(report: Report) -> str:
     if report.checks:
         parts.append(f"and all {len(report.checks)} checks passed")
     return ", ".join(parts) + "."
+
+
+def _barriers_verdict(report: Report) -> Verdict:
+    paths = report.barriers.paths if report.barriers is not None else ()
+    if report.exit_status or not paths:
+        reason = f"Exit code {report.exit_status}: {report.exit_message.rstrip('.')}."
+        return Verdict("no", "Not all found", reason)
+    pairs = [(path.profile("potential"), path.profile("labels")) for path in paths]
+    errors = [abs(ours.barrier - theirs.barrier) for ours, theirs in pairs if ours and theirs]
+    found = plural(len(paths), "barrier")
+    if not errors:
+        return Verdict("open", "Not compared", f"{found} found; no labeller was asked about them.")
+    return Verdict(
+        "yes",
+        "Compared",
+        f"{found} found; the labeller differs by {max(errors):.3f} eV at most on the same images.",
+    )
 
 
 def _transport_verdict(report: Report, failed: Sequence[Check]) -> Verdict:

@@ -68,6 +68,14 @@ def test_every_command_shows_an_example(run, name):
     assert f"aiida-mliptransport {name}" in result.output
 
 
+def test_a_subcommand_of_launch_shows_an_example_and_a_file_alone_is_a_campaign(run, campaign):
+    assert "aiida-mliptransport launch neb" in run("launch", "neb", "--help").output
+    assert "aiida-mliptransport launch campaign.yaml" in run("launch", "campaign", "-h").output
+    campaign.write_text(CAMPAIGN.replace("protocol:", "protocoll:"))
+    assert run("launch", campaign).output == run("launch", "campaign", campaign).output
+    assert "give CAMPAIGN.yaml" in run("launch").output
+
+
 def test_a_wrong_key_is_told_with_its_line(run, campaign):
     campaign.write_text(CAMPAIGN.replace("protocol:", "protocoll:"))
     result = run("launch", campaign)

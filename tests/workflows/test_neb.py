@@ -13,6 +13,8 @@ from ase.build import bulk
 from aiida_mliptransport.backends.lammps import lennard_jones_argon
 from aiida_mliptransport.data.potential import PotentialData
 from aiida_mliptransport.data.trajectory import MDTrajectoryData
+from aiida_mliptransport.report.collect import collect
+from aiida_mliptransport.report.html import render
 from aiida_mliptransport.workflows.neb import NebWorkChain
 
 pytestmark = [pytest.mark.lammps, pytest.mark.medium]
@@ -53,6 +55,16 @@ def test_barriers_of_potential_and_labeller_are_set_side_by_side(builder):
     assert record["force_errors_eV_A"]["missing_images"] == []
     assert record["moving_ions"][0][1] == "Ar"
     assert potential["barrier_eV"] == pytest.approx(labels["barrier_eV"], rel=0.02)
+    report = collect(node)
+    (path,) = report.barriers.paths
+    assert (path.name, path.moving, path.origin) == ("hop", "1 Ar", "given")
+    assert path.profile("potential").barrier == potential["barrier_eV"]
+    assert report.engine == "ase"
+    page = render(report)
+    error = abs(record["barrier_error_to_labels_eV"])
+    assert f"1 barrier found; the labeller differs by {error:.3f} eV" in page
+    assert f"labeller, same images: {labels['barrier_eV']:.3f} eV" in page
+    assert page == render(collect(node))
 
 
 def test_directions_that_cannot_be_are_refused_and_the_labeller_has_a_band_of_its_own(builder):
@@ -70,6 +82,10 @@ def test_directions_that_cannot_be_are_refused_and_the_labeller_has_a_band_of_it
     assert found["paths"]["Ar_110"]["length_A"] == pytest.approx(5.3 / np.sqrt(2))
     assert "[0, 0, 0]" in found["refused"][0]
     record = results["barriers"]["Ar_110"]
+    page = render(collect(node))
+    assert "Refused: [0, 0, 0]" in page
+    assert "along [1 1 0]" in page
+    assert "no labeller was asked" in page
     assert "labels" not in record
     assert record["barrier_error_to_reference_eV"] == pytest.approx(0.0, abs=2e-3)
     arrays = set(results["profiles"].get_arraynames())
@@ -113,6 +129,7 @@ def test_a_hop_of_a_run_becomes_a_path_and_the_committee_judges_its_images(build
     (name,) = results["barriers"].get_dict()
     assert name == "argon_Ar_vacancy_1"
     record = results["barriers"][name]
+    assert "vacancy, seen 1 times (100 % of hops)" in render(collect(node))
     first, second = record["committee"]["member_barriers_eV"]
     assert first == pytest.approx(record["potential"]["barrier_eV"], rel=0.02)
     # The second has nine tenths of the well depth, and so of every energy.
