@@ -53,7 +53,7 @@ class AseNebCalculation(AseCalculation):
             validator=settings_validator(NebParameters),
             default=lambda: orm.Dict(NebParameters().model_dump()),
             help="images, climb, spring_eV_A2, force_tolerance_eV_A, steps, relax_ends, "
-            "end_force_tolerance_eV_A, end_steps.",
+            "end_force_tolerance_eV_A, end_steps, charge, multiplicity.",
         )
         spec.inputs["metadata"]["options"]["parser_name"].default = "mliptransport.ase.neb"
         spec.output(
@@ -128,6 +128,9 @@ def ends_of(inputs: Mapping[str, Any]) -> Frames:
     initial, final = inputs["initial"].get_ase(), inputs["final"].get_ase()
     check_end_points(EndPoints(initial, final))
     charge, multiplicity = charge_of(inputs)
+    if "potential" in inputs and "parameters" in inputs:
+        parameters = NebParameters.model_validate(inputs["parameters"].get_dict())
+        charge, multiplicity = parameters.charge, parameters.multiplicity
     return Frames(
         (
             System(

@@ -119,6 +119,9 @@ class NebParameters(_Settings):
         Of the band, both stages together.
     relax_ends
         Whether the ends are brought to their minima first.
+    charge, multiplicity
+        Of the cell, for the labels of its images; a cell that lost a lithium ion has charge -1. A
+        potential does not know of it, and a calculator names its own.
     """
 
     images: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
@@ -129,6 +132,8 @@ class NebParameters(_Settings):
     relax_ends: bool = True
     end_force_tolerance_eV_A: Positive = 0.01
     end_steps: Count = 300
+    charge: Annotated[int, Field(strict=True)] = 0
+    multiplicity: Count = 1
 
 
 def calculator_message(content: Mapping[str, Any], elements: list[str]) -> str | None:

@@ -109,6 +109,7 @@ def hopping(n_frames=80):
 
 def test_a_hop_of_a_run_becomes_a_path_and_the_committee_judges_its_images(builder):
     del builder.label
+    builder.neb.parameters = orm.Dict({"images": 3, "charge": -1, "multiplicity": 2})
     builder.trajectories = {"argon_80K_replica0": hopping()}
     builder.harvest = {
         "symbol": "Ar", "core_radius_A": 1.2, "window_ps": 1.0, "distance_A": 4.0,
@@ -128,6 +129,8 @@ def test_a_hop_of_a_run_becomes_a_path_and_the_committee_judges_its_images(build
     assert node.is_finished_ok, node.exit_message
     (name,) = results["barriers"].get_dict()
     assert name == "argon_Ar_vacancy_1"
+    (images,) = results["paths"][name].frames.systems
+    assert (images.charge, images.multiplicity) == (-1, 2)
     record = results["barriers"][name]
     assert "vacancy, seen 1 times (100 % of hops)" in render(collect(node))
     first, second = record["committee"]["member_barriers_eV"]
