@@ -22,7 +22,8 @@ from aiida_mliptransport.tools.archive import export_study
 pytestmark = [pytest.mark.daemon, pytest.mark.deepmd, pytest.mark.lammps, pytest.mark.tblite]
 
 TIMEOUT = 1800
-EXAMPLE = Path(__file__).parents[1] / "examples" / "licl_melt" / "LiCl.cif"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FILES = ("licl_melt/LiCl.cif", "licl_barrier/before.vasp", "licl_barrier/after.vasp")
 
 CAMPAIGN = """
 name: tiny-licl
@@ -59,6 +60,10 @@ targets:
   observable:
     {quantity: D, species: Li, temperature_K: 1000, length_ps: 0.7, max_relative_error: 0.5}
 budget: {max_iterations: 2}
+barriers:
+  target_eV: 0.03
+  paths: {hop: {initial: {file: before.vasp}, final: {file: after.vasp}}}
+  parameters: {images: 1, steps: 4, relax_ends: false, charge: -1}
 transport:
   structures:
     big: {file: LiCl.cif, supercell: [2, 1, 1], density_g_cm3: 1.6}
@@ -100,7 +105,9 @@ def ancestors(node: orm.Node) -> list[orm.Node]:
 @pytest.fixture(scope="session")
 def campaign_file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("campaign")
-    (folder / "LiCl.cif").write_text(EXAMPLE.read_text())
+    for name in FILES:
+        file = EXAMPLES / name
+        (folder / file.name).write_text(file.read_text())
     path = folder / "campaign.yaml"
     path.write_text(CAMPAIGN)
     return path
@@ -176,6 +183,26 @@ def test_explorations_follow_the_ladder_and_begin_where_the_one_before_was(campa
     assert cells == pytest.approx([given * [1.0, 1.02][stage]] * 2)
     checks = second["checks"]["structures_at_the_last_stage"]
     assert checks["passed"] == (stage == 1)
+
+
+def test_the_barrier_of_the_final_potential_is_compared_with_the_labeller(campaign):
+    calls = {link.link_label: link.node for link in campaign.base.links.get_outgoing().all()}
+    search, judged = calls["final_neb"], calls["final_judge_barriers"]
+    (images,) = search.outputs.paths.hop.frames.systems
+    assert (images.n_frames, images.charge) == (3, -1)
+    assert search.outputs.labels.n_frames == 3
+    assert sorted(search.inputs.committee) == sorted(campaign.outputs.committee)
+    record = search.outputs.barriers["hop"]
+    assert record["committee"]["n_members"] == 2
+    verdict = campaign.outputs.history["barriers"]
+    assert verdict == judged.outputs.verdict.get_dict()
+    assert verdict["paths"]["hop"]["error_eV"] == record["barrier_error_to_labels_eV"]
+    # Four steps do not converge, and so the campaign has not.
+    assert verdict["not_converged"] == ["hop"]
+    assert not verdict["passed"]
+    assert not campaign.outputs.history["converged"]
+    # No iteration met all else, so none had its labels spent on a barrier.
+    assert not any("barriers" in record for record in campaign.outputs.history["iterations"])
 
 
 def test_both_members_drive_and_the_mechanism_is_told(campaign):

@@ -23,7 +23,7 @@ def barriers_table(found: Barriers) -> Table | None:
 def _row(path: BarrierPath) -> tuple[Cell, ...]:
     potential = path.profile("potential")
     return (
-        Cell(path.name, "path", path.origin),
+        Cell(path.name, remark=path.origin),
         Cell(path.moving),
         number_cell("–" if path.length_A is None else f"{path.length_A:.2f}"),
         number_cell(

@@ -178,9 +178,7 @@ def test_a_broken_off_process_is_reported_as_such(aiida_profile):
 
 def test_another_node_is_refused_with_its_kind(aiida_profile):
     node = orm.Int(1).store()
-    with pytest.raises(
-        NotReportableError, match=f"node {node.pk} is a Int, expected one of"
-    ):
+    with pytest.raises(NotReportableError, match=f"node {node.pk} is a Int, expected one of"):
         collect(node)
 
 
