@@ -27,7 +27,7 @@ _PRECONDITIONERS = {
 }
 
 #: Bohr; a limit on the last step that every step meets.
-_ANY_STEP = 10.0
+ANY_STEP = 10.0
 
 
 def force_eval(
@@ -219,8 +219,8 @@ def relax_motion(relax: Cp2kRelaxParameters) -> dict[str, Any]:
         "MAX_ITER": relax.steps,
         "MAX_FORCE": component,
         "RMS_FORCE": component,
-        "MAX_DR": _ANY_STEP,
-        "RMS_DR": _ANY_STEP,
+        "MAX_DR": ANY_STEP,
+        "RMS_DR": ANY_STEP,
     }
     if relax.cell:
         # CP2K's own default is 100 bar.

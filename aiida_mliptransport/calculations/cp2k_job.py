@@ -13,7 +13,7 @@ from .cp2k_settings import Cp2kSettings, level_of_theory
 
 
 def job_system(inputs: Mapping[str, Any], settings: Cp2kSettings) -> System:
-    """Return the frames of a job as one unlabelled system.
+    """Return the frames of a job, or the images of its path, as one unlabelled system.
 
     Raises
     ------
@@ -27,7 +27,8 @@ def job_system(inputs: Mapping[str, Any], settings: Cp2kSettings) -> System:
         atoms.calc = None
         systems = Frames.from_atoms([atoms]).systems
     else:
-        systems = inputs["frames"].frames.without_labels().systems
+        given = inputs["path"] if "path" in inputs else inputs["frames"]
+        systems = given.frames.without_labels().systems
     if len(systems) != 1:
         formulas = [system.formula for system in systems]
         raise ValueError(

@@ -190,6 +190,30 @@ class Cp2kRelaxParameters(_Typed):
     pressure_tolerance_bar: PositiveFloat = 500.0
 
 
+class Cp2kNebParameters(_Typed):
+    """A nudged elastic band with improved tangents (Henkelman and Jónsson, 2000) over given images.
+
+    Attributes
+    ----------
+    climb
+        Whether the highest image climbs to the saddle point, from the first step on.
+    spring_eV_A2
+        Between neighbouring images, along the path only.
+    force_tolerance_eV_A
+        Largest force on an image, perpendicular to the path where it is not the climbing one.
+    steps
+        Of the band; each computes all images once and, in a line search, twice.
+    relax_ends
+        Whether the ends go to their minima with the images; else they stay where they are.
+    """
+
+    climb: bool = True
+    spring_eV_A2: PositiveFloat = 1.0
+    force_tolerance_eV_A: PositiveFloat = 0.05
+    steps: PositiveInt = 50
+    relax_ends: bool = False
+
+
 def level_of_theory(settings: Cp2kSettings, files: Mapping[str, str]) -> dict[str, Any]:
     """Return the physics of the settings.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from aiida import orm
 from aiida.engine import ExitCode
-from aiida.parsers import Parser
 
 from ..calculations.cp2k import Cp2kLabelCalculation
 from ..calculations.cp2k_job import job_level_of_theory, job_system
@@ -20,22 +18,19 @@ from ..calculations.cp2k_settings import (
     Cp2kSettings,
     stress_is_analytic,
 )
-from ..calculations.walltime import WALLTIME_FILE
 from ..data.frames import FrameSetData
 from ..data.level_of_theory import complete_level_of_theory
 from ..science.cp2k_labels import LabelTable, label_table
 from ..science.cp2k_output import (
     MainOutput,
     XyzFrames,
-    read_main_output,
     read_table,
     read_xyz,
     restart_step,
 )
 from ..science.frames import Frames, System
+from .cp2k_base import BaseCp2kParser, frame_failure
 from .cp2k_trajectory import md_trajectory
-from .disk import disk_full_is_declared
-from .text import read_text
 
 #: A given position comes back with ten decimals.
 POSITION_TOLERANCE = 1e-6
@@ -67,21 +62,11 @@ class _Run:
         )
 
 
-class Cp2kLabelParser(Parser):
+class Cp2kLabelParser(BaseCp2kParser):
     """Parser of :class:`Cp2kLabelCalculation`; an unconverged frame is a failure, never a label."""
 
-    @disk_full_is_declared
-    def parse(self, **kwargs: Any) -> ExitCode | None:
+    def parse_run(self, output: MainOutput) -> ExitCode | None:
         """Read all whole frames, then say how the run ended."""
-        self._folder = Path(kwargs["retrieved_temporary_folder"])
-        name = self.node.get_option("output_filename") or "aiida.out"
-        names = self.retrieved.base.repository.list_object_names()
-        if name not in names:
-            return self.exit_codes.ERROR_OUTPUT_MISSING
-        output = read_main_output(read_text(self.retrieved, name))
-        walltime = output.out_of_time or WALLTIME_FILE in names
-        if walltime:
-            output = replace(output, out_of_time=True)
         run = self._read(output)
         last_step, relaxed = None, None
         if "md" in run.inputs:
@@ -99,7 +84,7 @@ class Cp2kLabelParser(Parser):
         times = [row[5] for row in run.thermo.values()]
         results = {
             "cp2k_version": output.version,
-            "completed": output.finished and not walltime,
+            "completed": output.finished and not output.out_of_time,
             "n_frames": len(table.steps),
             "n_failed": len(failures),
             "last_step": last_step,
@@ -112,7 +97,7 @@ class Cp2kLabelParser(Parser):
 
     def _read(self, output: MainOutput) -> _Run:
         calculation = Cp2kLabelCalculation
-        inputs = self._inputs()
+        inputs = self.job_inputs()
         settings = Cp2kSettings.model_validate(inputs["parameters"].get_dict())
         system = job_system(inputs, settings)
         return _Run(
@@ -120,26 +105,11 @@ class Cp2kLabelParser(Parser):
             system=system,
             stress=stress_is_analytic(settings, system.cells),
             output=output,
-            positions=read_xyz(self._text(calculation._DEFAULT_TRAJECT_XYZ_FILE_NAME)),
-            forces=read_xyz(self._text(calculation._DEFAULT_TRAJECT_FORCES_FILE_NAME)),
-            cells=read_table(self._text(calculation._DEFAULT_TRAJECT_CELL_FILE_NAME), 11),
-            thermo=read_table(self._text(f"{calculation._DEFAULT_PROJECT_NAME}-1.ener"), 7),
+            positions=read_xyz(self.text(calculation._DEFAULT_TRAJECT_XYZ_FILE_NAME)),
+            forces=read_xyz(self.text(calculation._DEFAULT_TRAJECT_FORCES_FILE_NAME)),
+            cells=read_table(self.text(calculation._DEFAULT_TRAJECT_CELL_FILE_NAME), 11),
+            thermo=read_table(self.text(f"{calculation._DEFAULT_PROJECT_NAME}-1.ener"), 7),
         )
-
-    def _inputs(self) -> dict[str, Any]:
-        """Return the inputs as nested as the ports are."""
-        flat: dict[str, Any] = {}
-        files: dict[str, Any] = {}
-        for link in self.node.base.links.get_incoming().all():
-            if link.link_label.startswith("files__"):
-                files[link.link_label.removeprefix("files__")] = link.node
-            else:
-                flat[link.link_label] = link.node
-        return {**flat, "files": files}
-
-    def _text(self, name: str) -> str:
-        path = self._folder / name
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def _exit_code(
         self, table: LabelTable, output: MainOutput, relaxed: dict[str, Any] | None
@@ -185,7 +155,7 @@ class Cp2kLabelParser(Parser):
             self._put_frames(given.take([step - 1 for step in table.steps]), table, run)
         identities = given.identities()
         return table, [
-            _failure(step - 1, identities[step - 1], *problem)
+            frame_failure(step - 1, identities[step - 1], *problem)
             for step, problem in sorted(table.failures.items())
         ]
 
@@ -229,7 +199,7 @@ class Cp2kLabelParser(Parser):
             )
             self._put_frames(system, table, run)
         return table, [
-            _failure(step // stride, None, *problem)
+            frame_failure(step // stride, None, *problem)
             for step, problem in sorted(table.failures.items())
         ]
 
@@ -275,7 +245,7 @@ class Cp2kLabelParser(Parser):
 
         The lines that say when and where it was made are left out.
         """
-        text = self._text(f"{Cp2kLabelCalculation._DEFAULT_PROJECT_NAME}-1.restart")
+        text = self.text(f"{Cp2kLabelCalculation._DEFAULT_PROJECT_NAME}-1.restart")
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
         state = "\n".join(lines) + "\n"
         step = restart_step(state)
@@ -290,7 +260,3 @@ def _spins(table: LabelTable) -> dict[str, list[float | None]]:
         return {}
     densities, squares = zip(*table.spins, strict=True)
     return {"integrated_spin_density": list(densities), "spin_squared": list(squares)}
-
-
-def _failure(index: int, identity: str | None, kind: str, message: str) -> dict[str, Any]:
-    return {"index": index, "identity": identity, "class": kind, "message": message}

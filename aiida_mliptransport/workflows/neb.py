@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
 from ..calculations.ase_neb import AseNebCalculation
+from ..calculations.cp2k_neb import Cp2kNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
 from ..calculations.functions.barriers import compare_paths, directional_ends
 from ..calculations.functions.frames import merge_frames
@@ -20,6 +21,10 @@ from ..data.trajectory import MDTrajectoryData
 from ..science.barriers import HarvestSettings
 from .label.engines import LABEL_ENGINES, engine_of
 from .submission import FanOutWorkChain, failure_reason
+
+#: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
+#: ``path`` and put out ``frames`` (the images in order, with energies and forces) and ``results``.
+BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation}
 
 
 class NebWorkChain(FanOutWorkChain):
@@ -98,15 +103,16 @@ class NebWorkChain(FanOutWorkChain):
                 exclude=("frames", "max_concurrent"),
                 namespace_options=dict(optional),
             )
-        spec.expose_inputs(
-            AseNebCalculation,
-            namespace="reference",
-            exclude=("initial", "final", "path"),
-            namespace_options=dict(optional),
-        )
+        for name, process in BAND_ENGINES.items():
+            spec.expose_inputs(
+                process,
+                namespace=f"reference.{name}",
+                exclude=("initial", "final", "path"),
+                namespace_options=dict(optional),
+            )
+            spec.inputs["reference"][name].validator = None
         # The ends are given to the jobs later.
         spec.inputs["neb"].validator = None
-        spec.inputs["reference"].validator = None
         spec.inputs.validator = _validate_inputs
         spec.output_namespace(
             "paths",
@@ -206,8 +212,10 @@ class NebWorkChain(FanOutWorkChain):
         """Return the band of one path on the potential, or the labeller's from there."""
         stage, name = label.split("_", maxsplit=1)
         if stage == "reference":
-            return AseNebCalculation, {
-                **self.exposed_inputs(AseNebCalculation, "reference"),
+            engine = engine_of(self.inputs.reference)
+            process = BAND_ENGINES[engine]
+            return process, {
+                **self.exposed_inputs(process, f"reference.{engine}", agglomerate=False),
                 "path": self.ctx.paths[name],
             }
         initial, final = self.ctx.ends[name]
@@ -279,13 +287,13 @@ class NebWorkChain(FanOutWorkChain):
     def setup_reference(self) -> None:
         """Queue the labeller's own bands, from the images of the potential."""
         self.ctx.pending = []
-        if "reference" in self.inputs:
+        if engine_of(self.inputs.get("reference", {})) is not None:
             self.ctx.pending = [f"reference_{name}" for name in self.ctx.paths]
 
     def results(self) -> Any:
         """Set the bands side by side; the exit code says what is missing."""
         reference = {}
-        for name in self.ctx.paths if "reference" in self.inputs else ():
+        for name in self.ctx.paths if engine_of(self.inputs.get("reference", {})) else ():
             run = self.child(f"reference_{name}")
             if run is not None and "frames" in run.outputs:
                 reference[name] = run.outputs.frames
@@ -348,7 +356,8 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):
         return "committee is given and evaluate.code is not, expected the Python that evaluates it"
-    filled = [name for name, inputs in value.get("label", {}).items() if inputs]
-    if len(filled) > 1:
-        return f"label has {filled}, expected one engine"
+    for namespace in ("label", "reference"):
+        filled = [name for name, inputs in value.get(namespace, {}).items() if inputs]
+        if len(filled) > 1:
+            return f"{namespace} has {filled}, expected one engine"
     return None

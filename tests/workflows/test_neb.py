@@ -71,9 +71,9 @@ def test_directions_that_cannot_be_are_refused_and_the_labeller_has_a_band_of_it
     del builder.label
     builder.host = orm.StructureData(ase=bulk("Ar", a=5.3, cubic=True))
     builder.directions = {"symbol": "Ar", "directions": [[1, 1, 0], [0, 0, 0]]}
-    builder.reference.code = builder.neb.code
-    builder.reference.calculator = orm.Dict(ARGON)
-    builder.reference.parameters = orm.Dict({"relax_ends": True})
+    builder.reference.ase.code = builder.neb.code
+    builder.reference.ase.calculator = orm.Dict(ARGON)
+    builder.reference.ase.parameters = orm.Dict({"relax_ends": True})
     results, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     (call,) = [child for child in node.called if child.process_label == "directional_ends"]

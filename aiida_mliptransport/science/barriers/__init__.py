@@ -1,5 +1,6 @@
 """Migration paths: their end points, given, built or harvested from a run, and their profiles."""
 
+from .band_force import max_band_force
 from .directional import DirectionalPath, DirectionalPaths, directional_end_points
 from .end_point_checks import check_end_points
 from .end_points import EndPoints, EndPointsError, match_order
@@ -32,5 +33,6 @@ __all__ = [
     "force_errors_along",
     "harvest_hops",
     "match_order",
+    "max_band_force",
     "path_profile",
 ]
