@@ -202,7 +202,7 @@ class Cp2kNebParameters(_Typed):
     force_tolerance_eV_A
         Largest force on an image, perpendicular to the path where it is not the climbing one.
     steps
-        Of the band; each computes all images once and, in a line search, twice.
+        Of the band; each computes all images, the ends too.
     relax_ends
         Whether the ends go to their minima with the images; else they stay where they are.
     """

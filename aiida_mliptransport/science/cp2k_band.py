@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .cp2k_output import ENERGY_TOLERANCE, XyzFrames, read_main_output, read_xyz
+from .cp2k_output import ENERGY_TOLERANCE, read_main_output, read_xyz
 from .frames import FloatArray
 from .units import HARTREE_BOHR_EV_ANGSTROM, HARTREE_EV
 
+_NUMBER = r"(-?\d+\.\d+)"
 _REPLICA = re.compile(r"^ NEB\| REPLICA Nr\.\s*(\d+)\s*- Energy and Forces\s*$")
-_ENERGY = re.compile(r"^ NEB\|\s+Total energy:\s+(\S+)\s*$")
-_FORCE = re.compile(r"^ NEB\|\s+[A-Za-z]\w*\s+(\S+)\s+(\S+)\s+(\S+)\s*$")
+_ENERGY = re.compile(rf"^ NEB\|\s+Total energy:\s+{_NUMBER}\s*$")
+_FORCE = re.compile(rf"^ NEB\|\s+[A-Za-z]\w*\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}\s*$")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class BandStep:
 def read_band(positions: Sequence[str], outputs: Sequence[str], images: str) -> list[BandStep]:
     """Return the steps of a band that all files have whole, in order.
 
-    CP2K names no step where it prints the forces on the atoms or the verdict on an SCF, and a line
-    search evaluates images that belong to no step: what belongs together has the same energy.
+    CP2K names no step where it prints the forces on the atoms or the verdict on an SCF: what
+    belongs together has the same energy.
 
     Parameters
     ----------
@@ -60,8 +61,8 @@ def read_band(positions: Sequence[str], outputs: Sequence[str], images: str) -> 
     forces = read_replica_info(images)
     steps = []
     for step in places[0].steps:
-        rows = [_row(part, step) for part in places]
-        if any(row is None for row in rows):
+        rows = [part.steps.index(step) for part in places if step in part.steps]
+        if len(rows) < len(places):
             continue
         at = [part.values[row] for part, row in zip(places, rows, strict=True)]
         energies = [part.energies[row] for part, row in zip(places, rows, strict=True)]
@@ -104,7 +105,7 @@ def read_replica_info(text: str) -> dict[int, list[tuple[float, FloatArray]]]:
             number = int(match.group(1)) - 1
         elif match := _ENERGY.match(line):
             energy = float(match.group(1))
-        elif (match := _FORCE.match(line)) and "X" not in match.groups():
+        elif match := _FORCE.match(line):
             rows.append([float(value) for value in match.groups()])
     return found
 
@@ -115,10 +116,6 @@ def _verdicts(text: str) -> list[tuple[float, bool | None]]:
         for evaluation in read_main_output(text).evaluations
         if evaluation.energy is not None
     ]
-
-
-def _row(frames: XyzFrames, step: int) -> int | None:
-    return frames.steps.index(step) if step in frames.steps else None
 
 
 def _last_of(evaluations: Sequence[tuple[float, Any]], energy: float | None) -> Any:
