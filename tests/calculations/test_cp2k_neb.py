@@ -71,7 +71,8 @@ def test_images_are_written_without_jumps_and_the_ends_stay(generate_calc_job, m
             "neb": orm.Dict({"steps": 7, "force_tolerance_eV_A": 0.2}),
         },
     )
-    x = [float((folder / f"image_{i:03d}.xyz").read_text().split()[9]) for i in range(3)]
+    lines = [(folder / f"image_{i:03d}.xyz").read_text().splitlines()[2] for i in range(3)]
+    x = [float(line.split()[1]) for line in lines]
     assert x == pytest.approx([0.0, -0.5, -1.0])
     text = (folder / "aiida.inp").read_text()
     for line in ("RUN_TYPE BAND", "BAND_TYPE CI-NEB", "NUMBER_OF_REPLICA 3", "MAX_STEPS 7",
