@@ -24,6 +24,8 @@ S_M_TO_MS_CM: float = 10.0
 EV_ANGSTROM3_TO_BAR: float = constants.e / constants.angstrom**3 / constants.bar
 #: 1 eV/Å³ in GPa.
 EV_ANGSTROM3_TO_GPA: float = constants.e / constants.angstrom**3 / constants.giga
+#: 1 eV/Å² in J/m².
+EV_ANGSTROM2_TO_J_M2: float = constants.e / constants.angstrom**2
 #: 1 THz in cm⁻¹.
 THZ_TO_INVERSE_CM: float = constants.tera / (constants.c * 100.0)
 #: Mass of 1 u in g.
