@@ -1,0 +1,1 @@
+"""The WorkChain that validates a potential against its labeller."""
