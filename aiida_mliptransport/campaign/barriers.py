@@ -20,7 +20,12 @@ PROGRAMS = ("python",)
 
 
 class BarrierFile(WorkFile, PathsSection):
-    """Barriers of a potential, and where an engine is given those of the labeller on its images."""
+    """Barriers of a potential, and where an engine is given those of the labeller on its images.
+
+    With ``reference`` the labeller relaxes bands of its own from there.
+    """
+
+    reference: bool = False
 
     def overrides(self) -> dict[str, dict[str, Any]]:
         return super().overrides() | {"neb": {"parameters": self.parameters}}
@@ -114,6 +119,12 @@ def build_barriers(
             "and --trajectories go together: where hops are looked for, and how; "
             f"{'harvest' if content.harvest is None else '--trajectories'} is missing",
         )
+    if content.reference and content.engine not in ("ase", "teacher", "cp2k"):
+        raise content.source.error(
+            ("reference",),
+            f"is true with engine {content.engine or 'none'}, expected ase, teacher or cp2k: they "
+            "relax bands",
+        )
     codes = load_codes(content, PROGRAMS)
     overrides = builder_overrides(content)
     builder = WorkflowFactory("mliptransport.neb").get_builder_from_protocol(
@@ -122,6 +133,7 @@ def build_barriers(
         trajectories=None if trajectories is None else trajectories_of(trajectories),
         engine=content.engine,
         engine_options=engine_options(content) if content.engine else None,
+        reference=content.reference,
         max_concurrent=content.max_concurrent,
         protocol=content.protocol,
         overrides=overrides["neb"],

@@ -80,11 +80,12 @@ def launch_neb(
     if not wait:
         click.echo(f"when it has ended: aiida-mliptransport report {node.pk}")
         return
-    _wait(node)
+    wait_for(node)
     _show(node)
 
 
-def _wait(node: orm.ProcessNode) -> None:
+def wait_for(node: orm.ProcessNode) -> None:
+    """Return when a process has ended."""
     import time
 
     while not node.is_terminated:

@@ -6,6 +6,7 @@ import click
 
 from .barriers import launch_neb
 from .campaign import launch_campaign
+from .validation import launch_validate
 
 
 class CampaignByDefault(click.Group):
@@ -18,7 +19,7 @@ class CampaignByDefault(click.Group):
 
 @click.group(cls=CampaignByDefault)
 def launch() -> None:
-    """Submit a campaign, or a search of barriers, to the daemon.
+    """Submit a campaign, a search of barriers or a validation to the daemon.
 
     A file without a subcommand is a campaign.
 
@@ -28,8 +29,10 @@ def launch() -> None:
       aiida-mliptransport launch campaign.yaml --engine cp2k --follow
       aiida-mliptransport launch --resume 1234 --max-iterations 12
       aiida-mliptransport launch neb barriers.yaml --potential 1234 --wait
+      aiida-mliptransport launch validate validation.yaml --potential 1234 --wait
     """
 
 
 launch.add_command(launch_campaign)
 launch.add_command(launch_neb)
+launch.add_command(launch_validate)

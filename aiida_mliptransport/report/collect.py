@@ -20,6 +20,7 @@ from .collect_learning import (
 )
 from .collect_mechanism import read_mechanism
 from .collect_transport import read_transport
+from .collect_validation import read_validation
 from .graph import Call, Root, all_calls, in_namespace, outputs
 from .model import Report, Structure
 
@@ -28,6 +29,7 @@ KINDS = {
     "ActiveLearningWorkChain": "active_learning",
     "TransportWorkChain": "transport",
     "NebWorkChain": "barriers",
+    "ValidateWorkChain": "validation",
 }
 
 
@@ -36,7 +38,7 @@ class NotReportableError(ValueError):
 
 
 def collect(node: orm.Node) -> Report:
-    """Return what the graph knows of an active-learning, a transport or a barrier process.
+    """Return what the graph knows of a process of one of the :data:`KINDS`.
 
     A finished process is read from its outputs; where an output is missing, its children are
     searched by their call link labels, so that a running or failed process has a report too.
@@ -66,7 +68,9 @@ def collect(node: orm.Node) -> Report:
         checks += transport.checks if transport else ()
     nodes = _data_nodes(given, taken, calls)
     # The images have energies of the potential: only their labels have a level of theory.
-    levels = nodes if kind != "barriers" else [given[key] for key in ("labels",) if key in given]
+    levels = nodes
+    if kind in ("barriers", "validation"):
+        levels = [node for key, node in given.items() if key.startswith("labels")]
     return Report(
         kind=kind,
         title=_title(taken, kind),
@@ -93,6 +97,7 @@ def collect(node: orm.Node) -> Report:
         transport=transport,
         mechanism=read_mechanism(root),
         barriers=read_barriers(root),
+        validation=read_validation(root) if kind == "validation" else None,
         labels=read_labels(root, iterations) if kind == "active_learning" else (),
         jobs=jobs.job_groups(calls, transport_only=kind == "transport"),
         failures=jobs.failures(node, calls),
@@ -117,7 +122,8 @@ def _data_nodes(
 def _title(taken: dict[str, orm.Data], kind: str) -> str:
     formulas = list(dict.fromkeys(s.formula for s in _structures(taken)))
     subject = ", ".join(formulas[:3]) + (", …" if len(formulas) > 3 else "")
-    topic = "Migration barriers" if kind == "barriers" else "Ion transport"
+    topics = {"barriers": "Migration barriers", "validation": "Validation of a potential"}
+    topic = topics.get(kind, "Ion transport")
     title = f"{topic} in {subject}" if subject else topic
     return f"{title}, by active learning" if kind == "active_learning" else title
 

@@ -21,8 +21,8 @@ def write_report(node: orm.Node, path: str | Path) -> Path:
     Parameters
     ----------
     node
-        An ActiveLearningWorkChain, a TransportWorkChain or a NebWorkChain; also one that runs,
-        failed or was imported from an archive.
+        A process of one of the :data:`~.collect.KINDS`; also one that runs, failed or was imported
+        from an archive.
     path
         HTML file; its folder is made where it does not exist.
 

@@ -12,6 +12,7 @@ from .model_barriers import Barriers
 from .model_calibration import Calibration
 from .model_check import Check
 from .model_transport import Mechanism, Transport
+from .model_validation import Validation
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -194,6 +195,7 @@ class Report:
     transport: Transport | None
     mechanism: Mechanism | None
     barriers: Barriers | None
+    validation: Validation | None
     labels: tuple[Labels, ...]
     jobs: tuple[JobGroup, ...]
     failures: tuple[Failure, ...]

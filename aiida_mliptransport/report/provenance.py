@@ -80,6 +80,9 @@ def _rows(report: Report) -> list[tuple[str, list[Box]]]:
         return [("", [structures, Box("input", "Potential"), *_transport_boxes(report)])]
     if report.kind == "barriers":
         return [("", [structures, Box("input", "Potential"), *_barrier_boxes(report)])]
+    if report.kind == "validation":
+        boxes = [Box("input", "Potential"), Box("md", "Evaluate"), Box("label", "Label")]
+        return [("", [structures, *boxes])]
     rows = [("start", [structures, *_initial_boxes(report)])]
     shown = list(report.iterations)
     skipped = len(shown) - MAX_ROWS

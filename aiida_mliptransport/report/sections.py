@@ -12,14 +12,17 @@ from . import (
     figures_learning,
     figures_mechanism,
     figures_transport,
+    figures_validation,
     tables,
     tables_barriers,
     tables_mechanism,
     tables_transport,
+    tables_validation,
 )
 from .model import Report
 from .model_barriers import Barriers
 from .model_transport import Mechanism, Transport
+from .model_validation import Validation
 from .numbers import plural, significant
 from .provenance import provenance
 from .tables import Table
@@ -51,6 +54,8 @@ def sections(report: Report) -> tuple[Section, ...]:
     """Return every section of a report, in order."""
     if report.kind == "barriers":
         return (barriers_section(report.barriers or Barriers(())), *_account(report))
+    if report.kind == "validation":
+        return (_validation(report.validation), *_account(report))
     found = [Section("numbers", "Numbers", tuple(_numbers(report.transport)))]
     found.append(
         Section(
@@ -346,6 +351,28 @@ def barriers_section(found: Barriers) -> Section:
     ]
     blocks += [Block(text=f"Refused: {reason}") for reason in found.refused]
     return Section("barriers", "Migration barriers", tuple(blocks))
+
+
+def _validation(found: Validation | None) -> Section:
+    """Return the table of a validation, and the curves behind it."""
+    return Section(
+        "validation",
+        "Potential against labeller",
+        (
+            _table(
+                None if found is None else tables_validation.validation_table(found),
+                "Every quantity with its difference (± one standard uncertainty) and how large "
+                "that may be. A verdict holds if two standard uncertainties do not change it, else "
+                "the line is a warning.",
+                "The validation has not ended.",
+            ),
+            _figure(
+                None if found is None else figures_validation.validation(found.comparisons),
+                "The narrow line (potential) should cover the broad one (labeller).",
+                "No check with curves was made.",
+            ),
+        ),
+    )
 
 
 def _account(report: Report) -> list[Section]:

@@ -91,6 +91,8 @@ def verdict(report: Report) -> Verdict:
         return _transport_verdict(report, failed)
     if report.kind == "barriers":
         return _barriers_verdict(report)
+    if report.kind == "validation":
+        return _validation_verdict(report)
     if report.converged:
         return Verdict("yes", "Converged", _success(report))
     reasons = []
@@ -109,7 +111,7 @@ def _past(state: str) -> str:
 
 
 def _progress(report: Report) -> str:
-    if report.kind in ("transport", "barriers"):
+    if report.kind != "active_learning":
         return f"The process is {report.state}; what is there so far follows."
     done = sum(i.force_rmse is not None for i in report.iterations)
     return (
@@ -150,6 +152,18 @@ def _barriers_verdict(report: Report) -> Verdict:
         "Compared",
         f"{found} found; the labeller differs by {max(errors):.3f} eV at most on the same images.",
     )
+
+
+def _validation_verdict(report: Report) -> Verdict:
+    if report.validation is None:
+        reason = f"Exit code {report.exit_status}: {report.exit_message.rstrip('.')}."
+        return Verdict("no", "Not validated", reason)
+    counts = report.validation.counts
+    text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    if counts["fail"]:
+        return Verdict("no", "Not passed", f"Of {sum(counts.values())} lines: {text}.")
+    status = "yes" if counts["pass"] and not counts["not available"] else "open"
+    return Verdict(status, "Nothing failed", f"Of {sum(counts.values())} lines: {text}.")
 
 
 def _transport_verdict(report: Report, failed: Sequence[Check]) -> Verdict:

@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida import orm
 from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
 from ..calculations.ase_neb import AseNebCalculation
-from ..calculations.cp2k_neb import Cp2kNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
 from ..calculations.functions.barriers import compare_paths, directional_ends
 from ..calculations.functions.frames import merge_frames
 from ..calculations.functions.harvest import harvest_ends
-from ..calculations.parameters import validation_message
-from ..data.frames import FrameSetData
-from ..data.potential import PotentialData
-from ..data.trajectory import MDTrajectoryData
-from ..science.barriers import HarvestSettings
 from .label.engines import LABEL_ENGINES, engine_of
+from .neb_ports import BAND_ENGINES, define_exit_codes, define_inputs, define_outputs
 from .submission import FanOutWorkChain, failure_reason
-
-#: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
-#: ``path`` and put out ``frames`` (the images in order, with energies and forces) and ``results``.
-BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation}
 
 
 class NebWorkChain(FanOutWorkChain):
@@ -39,106 +29,9 @@ class NebWorkChain(FanOutWorkChain):
     @classmethod
     def define(cls, spec: Any) -> None:
         super().define(spec)
-        optional = {"required": False, "populate_defaults": False}
-        for name in ("initial", "final"):
-            spec.input_namespace(
-                name,
-                valid_type=orm.StructureData,
-                dynamic=True,
-                required=False,
-                help=f"The {name} structures, by path.",
-            )
-        spec.input(
-            "host",
-            valid_type=orm.StructureData,
-            required=False,
-            help="Crystal in which 'directions' are sought.",
-        )
-        spec.input(
-            "directions",
-            valid_type=orm.Dict,
-            required=False,
-            serializer=orm.to_aiida_type,
-            help="symbol (the ion that jumps) and directions, a list of [u, v, w]; also mechanism, "
-            "max_length_A, max_angle_degrees, min_width_A.",
-        )
-        spec.input_namespace(
-            "trajectories",
-            valid_type=MDTrajectoryData,
-            dynamic=True,
-            required=False,
-            help="Runs in which 'harvest' looks for hops, named as a transport stage names them.",
-        )
-        spec.input(
-            "harvest",
-            valid_type=orm.Dict,
-            required=False,
-            serializer=orm.to_aiida_type,
-            validator=_validate_harvest,
-            help="symbol, core_radius_A, window_ps and distance_A; see HarvestSettings.",
-        )
-        spec.input("potential", valid_type=PotentialData, help="What the bands are found on.")
-        spec.input_namespace(
-            "committee",
-            valid_type=PotentialData,
-            dynamic=True,
-            required=False,
-            help="Potentials that judge the images, usually with 'potential' among them.",
-        )
-        spec.expose_inputs(
-            EvaluateCalculation,
-            namespace="evaluate",
-            exclude=("potentials", "frames", "trajectory"),
-            namespace_options=dict(optional),
-        )
-        spec.expose_inputs(
-            AseNebCalculation,
-            namespace="neb",
-            exclude=("initial", "final", "path", "potential", "calculator"),
-        )
-        for name, process in LABEL_ENGINES.items():
-            spec.expose_inputs(
-                process,
-                namespace=f"label.{name}",
-                exclude=("frames", "max_concurrent"),
-                namespace_options=dict(optional),
-            )
-        for name, process in BAND_ENGINES.items():
-            spec.expose_inputs(
-                process,
-                namespace=f"reference.{name}",
-                exclude=("initial", "final", "path"),
-                namespace_options=dict(optional),
-            )
-            spec.inputs["reference"][name].validator = None
-        # The ends are given to the jobs later.
-        spec.inputs["neb"].validator = None
-        spec.inputs.validator = _validate_inputs
-        spec.output_namespace(
-            "paths",
-            valid_type=FrameSetData,
-            dynamic=True,
-            required=False,
-            help="Images by path, both ends included, with energies and forces of the potential; "
-            "also of bands that are not converged.",
-        )
-        spec.output("labels", valid_type=FrameSetData, required=False, help="The same, labelled.")
-        spec.output_namespace(
-            "reference_paths",
-            valid_type=FrameSetData,
-            dynamic=True,
-            required=False,
-            help="Images of the labeller's own bands.",
-        )
-        spec.output(
-            "barriers",
-            valid_type=orm.Dict,
-            required=False,
-            help="By path: barrier, reverse barrier and reaction energy (eV) of the potential, of "
-            "the labeller on the same images and on its own band, the force errors (eV/Å), and "
-            "what the committee says.",
-        )
-        spec.output("profiles", valid_type=orm.ArrayData, required=False, help="Energies by path.")
+        define_inputs(spec)
+        define_outputs(spec)
+        define_exit_codes(spec)
         spec.outline(
             cls.setup,
             while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
@@ -148,18 +41,6 @@ class NebWorkChain(FanOutWorkChain):
             cls.setup_reference,
             while_(cls.has_jobs)(cls.submit_jobs, cls.collect_jobs),
             cls.results,
-        )
-        spec.exit_code(
-            310, "ERROR_NO_ENDS", message="no path can be built along these directions: {reason}"
-        )
-        spec.exit_code(311, "ERROR_NO_BAND", message="no band has an image: {reason}")
-        spec.exit_code(
-            312,
-            "ERROR_BANDS_NOT_CONVERGED",
-            message="these bands are not converged, what they have is kept: {reason}",
-        )
-        spec.exit_code(
-            320, "ERROR_LABELLING_FAILED", message="the labeller failed on the images: {reason}"
         )
 
     @classmethod
@@ -325,39 +206,3 @@ class NebWorkChain(FanOutWorkChain):
 
 def _listed(failed: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-
-
-def _validate_harvest(value: orm.Dict | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    return validation_message(HarvestSettings, value.get_dict())
-
-
-def paths_problem(value: Mapping[str, Any]) -> str | None:
-    """Return why the given paths, directions and harvest do not fit together, or None."""
-    initial, final = (sorted(value.get(name, {})) for name in ("initial", "final"))
-    if initial != final:
-        return f"initial has {initial} and final {final}, expected the same names of paths"
-    if ("host" in value) != ("directions" in value):
-        return "one of 'host' and 'directions' is given, expected both or neither"
-    if not initial and "directions" not in value and "harvest" not in value:
-        return (
-            "no path is given: expected 'initial' and 'final', 'host' and 'directions', or "
-            "'harvest' and 'trajectories'"
-        )
-    return None
-
-
-def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
-    if ("harvest" in value) != bool(value.get("trajectories")):
-        return "one of 'harvest' and 'trajectories' is given, expected both or neither"
-    problem = paths_problem(value)
-    if problem:
-        return problem
-    if value.get("committee") and "code" not in value.get("evaluate", {}):
-        return "committee is given and evaluate.code is not, expected the Python that evaluates it"
-    for namespace in ("label", "reference"):
-        filled = [name for name, inputs in value.get(namespace, {}).items() if inputs]
-        if len(filled) > 1:
-            return f"{namespace} has {filled}, expected one engine"
-    return None

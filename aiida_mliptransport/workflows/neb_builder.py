@@ -26,6 +26,7 @@ def build(
     harvest: Mapping[str, Any] | None = None,
     engine: str | None = None,
     engine_options: Mapping[str, Any] | None = None,
+    reference: bool = False,
     max_concurrent: int | None = None,
     protocol: str | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -48,6 +49,8 @@ def build(
         Runs, and how to find hops in them (``HarvestSettings``).
     engine, engine_options
         What labels the images, and what it needs, as in the active-learning loop; None: nothing.
+    reference
+        Whether the engine also relaxes bands of its own, from the images of the potential.
     overrides, label_overrides
         Values of ``protocols/neb.yaml``, and of the protocol of the engine.
     options
@@ -56,7 +59,7 @@ def build(
     Raises
     ------
     ValueError
-        If there is no potential, or the engine is not known.
+        If there is no potential, the engine is not known, or relaxes no bands though asked to.
     """
     if not potentials:
         raise ValueError("potentials is empty, expected one potential or a committee")
@@ -89,7 +92,33 @@ def build(
             overrides=label_overrides,
             options=options.get("label"),
         )
+    if reference:
+        _fill_reference(builder, engine, inputs)
     return builder
+
+
+def _fill_reference(builder: ProcessBuilder, engine: str | None, inputs: Mapping[str, Any]) -> None:
+    """Let the engine relax bands with the settings of its labels."""
+    if engine == "cp2k":
+        label, band = builder.label.cp2k.cp2k, builder.reference.cp2k
+        band.code, band.files, band.parameters = label.code, label.files, label.parameters
+        band.neb = orm.Dict(inputs["reference"])
+        limits = dict(label.metadata.options)
+    elif engine in ("ase", "teacher"):
+        label, band = builder.label[engine][engine], builder.reference.ase
+        band.code = label.code
+        for name in ("calculator", "potential"):
+            if name in label:
+                band[name] = label[name]
+        band.parameters = orm.Dict(inputs["parameters"])
+        limits = dict(label.metadata.options)
+    else:
+        raise ValueError(
+            f"reference is asked for and engine is {engine!r}, expected one that relaxes bands: "
+            "ase, teacher or cp2k"
+        )
+    for key, value in {**limits, "max_wallclock_seconds": inputs["max_wallclock_seconds"]}.items():
+        band.metadata.options[key] = value
 
 
 def fill_band(

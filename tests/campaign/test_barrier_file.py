@@ -85,7 +85,13 @@ def test_a_committee_judges_and_an_engine_labels(write, python_code):
     assert builder.label.ase.ase.calculator["name"] == "molten_salt"
     assert builder.neb.parameters["images"] == 3
     assert builder.directions["directions"] == [[1, 1, 0]]
+    own = build_barriers(load_barrier_file(write(("name:", f"reference: true\n{codes}"))), run)
+    assert own.reference.ase.calculator["name"] == "molten_salt"
+    assert own.reference.ase.parameters["images"] == 3
     alone = build_barriers(content, potential)
+    nothing = load_barrier_file(write(without("ase"), ("name:", f"reference: true\n{codes}")))
+    with pytest.raises(CampaignError, match="engine none, expected ase, teacher or cp2k"):
+        build_barriers(nothing, run)
     assert alone.potential.pk == potential.pk
     assert not alone.committee
 

@@ -14,7 +14,8 @@ from ...calculations.functions.barrier_gate import judge_barriers
 from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
-from ..neb import NebWorkChain, paths_problem
+from ..neb import NebWorkChain
+from ..neb_ports import paths_problem
 from ..submission import failure_reason
 from .exploring import trajectories_of
 from .judging import JudgingWorkChain
