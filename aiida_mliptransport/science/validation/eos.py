@@ -149,13 +149,25 @@ class EosCheck(FrameCheck):
     ) -> CheckResult:
         atoms = only(cells)
         volumes = atoms.get_volume() * np.asarray(self.relative_volumes)
-        ours = fit_equation_of_state(volumes, potential.energies)
+        curves = {"volumes": volumes, "energies_potential": potential.energies}
+        if labeller is not None:
+            curves["energies_labeller"] = labeller.energies
         theirs, missing = of_labels(
             labeller, lambda labels: fit_equation_of_state(volumes, labels.energies)
         )
+        volume = self.quantity(subject, "equilibrium volume per atom", "Å³")
+        try:
+            ours = fit_equation_of_state(volumes, potential.energies)
+        except ValueError as error:
+            if theirs is None:
+                raise
+            # The labeller has a minimum there, so that the potential has none is a result.
+            known = theirs.volume / len(atoms)
+            reason = f"potential: {error}"
+            return CheckResult([volume.found("fail", reason, labeller=known)], curves)
         delta = self.quantity(subject, "delta gauge per atom", "meV")
         lines = [
-            self.quantity(subject, "equilibrium volume per atom", "Å³").against(
+            volume.against(
                 ours.volume / len(atoms),
                 None if theirs is None else theirs.volume / len(atoms),
                 relative_tolerance=self.max_relative_error_volume,
@@ -175,9 +187,6 @@ class EosCheck(FrameCheck):
                 1000.0 * delta_gauge(ours, theirs) / len(atoms), self.max_delta_meV_atom
             ),
         ]
-        curves = {"volumes": volumes, "energies_potential": potential.energies}
-        if labeller is not None:
-            curves["energies_labeller"] = labeller.energies
         return CheckResult(lines, curves)
 
 

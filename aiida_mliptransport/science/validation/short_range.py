@@ -16,6 +16,9 @@ from ..structures.perturbed import volume_ladder
 from .check import CheckResult, Evaluated, FrameCheck, Positive, only
 from .verdict import CheckLine
 
+#: eV per atom; a rise near equilibrium is smaller than any potential is exact.
+MIN_TOLERANCE_EV = 0.005
+
 
 def attraction_within(distances: ArrayLike, pull: ArrayLike, within: float) -> float | None:
     """Return the largest distance below ``within`` at which a pair is drawn together, or None.
@@ -180,7 +183,12 @@ class CompressionCheck(FrameCheck):
                 ).against(
                     float(ours[index] - ours[0]),
                     float(theirs[index] - theirs[0]) if known and theirs is not None else None,
-                    relative_tolerance=self.max_relative_error,
+                    tolerance=max(
+                        MIN_TOLERANCE_EV,
+                        self.max_relative_error * abs(theirs[index] - theirs[0])
+                        if known and theirs is not None
+                        else 0.0,
+                    ),
                 )
             )
         return CheckResult(lines, curves)

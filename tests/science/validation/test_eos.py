@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -101,6 +103,20 @@ def test_a_labeller_that_binds_stronger_has_the_same_volume_and_another_modulus(
     assert lines[1].potential / lines[1].labeller == pytest.approx(1 / 1.1, rel=1e-4)
     same = CHECK.compare("ar", cells, ours, ours, {}).lines
     assert [line.difference for line in same] == [0.0, 0.0, 0.0]
+
+
+def test_a_potential_without_a_minimum_where_the_labeller_has_one_fails():
+    cells = {"ar": crystal()}
+    theirs = evaluate(CHECK.build(cells))
+    falling = replace(theirs, energies=-np.arange(7.0))
+    found = CHECK.compare("ar", cells, falling, theirs, {})
+    (line,) = found.lines
+    assert line.verdict == "fail"
+    assert line.reason.startswith("potential: the energies have no minimum")
+    assert line.labeller == pytest.approx(nearest_neighbour_distance() ** 3 / 2**0.5, rel=1e-3)
+    assert {"energies_potential", "energies_labeller"} <= set(found.curves)
+    with pytest.raises(ValueError, match="no minimum"):
+        CHECK.compare("ar", cells, falling, None, {})
 
 
 def test_missing_labels_leave_the_potentials_values():

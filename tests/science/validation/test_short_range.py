@@ -88,6 +88,13 @@ def test_a_cell_that_is_drawn_together_gets_a_warning():
     assert fine[0].verdict == "pass"
 
 
+def test_a_rise_of_next_to_nothing_is_not_held_to_a_share_of_it():
+    cells = {"cell": bulk("LiCl", "rocksalt", a=5.1)}
+    theirs = energies(0.0, 0.002, 4.0, 12.0)
+    lines = COMPRESSION.compare("cell", cells, energies(0.0, 0.006, 4.0, 12.0), theirs, {}).lines
+    assert (lines[1].verdict, lines[1].tolerance) == ("pass", 0.005)
+
+
 def test_volumes_that_do_not_fall_are_refused():
     rising = CompressionCheck(relative_volumes=[0.6, 0.8, 1.0], max_relative_error=0.2)
     with pytest.raises(ValueError, match="expected falling numbers"):
