@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from copy import deepcopy
 
 import numpy as np
@@ -149,4 +150,26 @@ def test_no_path_and_half_a_path_are_refused(builder):
     initial, _ = vacancy_hop()
     builder.initial = {"hop": initial}
     with pytest.raises(ValueError, match="expected the same names of paths"):
+        run_get_node(builder)
+
+
+def test_two_engines_of_the_labellers_own_band_are_refused(builder):
+    initial, final = vacancy_hop()
+    builder.initial, builder.final = {"hop": initial}, {"hop": final}
+    for job in (builder.reference.ase, builder.reference.cp2k):
+        job.code = builder.neb.code
+    builder.reference.ase.calculator = orm.Dict(ARGON)
+    builder.reference.cp2k.parameters = orm.Dict(
+        {
+            "basis_set": "SZV-MOLOPT-SR-GTH",
+            "potential": "GTH-PBE",
+            "cutoff_Ry": 150,
+            "relative_cutoff_Ry": 25,
+        }
+    )
+    builder.reference.cp2k.files = {
+        name: orm.SinglefileData(io.BytesIO(b""), filename=name)
+        for name in ("basis_set", "potential")
+    }
+    with pytest.raises(ValueError, match=r"reference has \['ase', 'cp2k'\], expected one engine"):
         run_get_node(builder)
