@@ -28,6 +28,8 @@ from aiida_mliptransport.science.frames import Frames
 from aiida_mliptransport.science.validation import Quantity
 from aiida_mliptransport.workflows.protocols import load_protocol
 
+pytestmark = pytest.mark.medium
+
 CHECKS = load_protocol("validate")["checks"]
 
 
