@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "campaign",
     "finish": "campaign",
     "report": "results",
+    "card": "validation",
     "export": "results",
     "lineage": "results",
     "summary": "results",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -67,6 +68,41 @@ def launch_validate(
         return
     wait_for(process)
     _show(process)
+
+
+@click.command()
+@click.argument("node", metavar="PK")
+@click.option("--licence", help="Under which the potential may be used, such as CC-BY-4.0.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Default: on the screen.")
+@click.pass_context
+def card(ctx: click.Context, node: str, licence: str | None, output: str | None) -> None:
+    """Write the model card of a potential as Markdown.
+
+    PK is that of a validation, whose table the card has, of a campaign, or of a potential.
+
+    \b
+    Examples:
+      aiida-mliptransport card 1234 -o model_card.md
+      aiida-mliptransport card 1234 --licence CC-BY-4.0
+    """
+    load_profile(ctx)
+    from ..campaign.barriers import potentials_of
+    from ..report.model_card import model_card
+
+    found = load_node(node)
+    validation = None
+    if getattr(found, "process_label", "") == "ValidateWorkChain":
+        potentials = dict(found.inputs.potentials)
+        if "validation" in found.outputs:
+            validation = found.outputs.validation.get_dict()
+    else:
+        potentials = potentials_of(found)
+    text = model_card(potentials[min(potentials)], validation, licence)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    Path(output).write_text(text, encoding="utf-8")
+    click.echo(f"wrote {output}")
 
 
 def _show(process: orm.ProcessNode) -> None:

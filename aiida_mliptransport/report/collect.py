@@ -7,6 +7,7 @@ from typing import Any
 from aiida import orm
 from ase.formula import Formula
 
+from ..data.potential import PotentialData
 from . import jobs
 from .collect_barriers import read_barriers
 from .collect_calibration import read_calibration
@@ -23,6 +24,7 @@ from .collect_transport import read_transport
 from .collect_validation import read_validation
 from .graph import Call, Root, all_calls, in_namespace, outputs
 from .model import Report, Structure
+from .model_card import model_card
 
 #: Process label → kind of report.
 KINDS = {
@@ -98,6 +100,7 @@ def collect(node: orm.Node) -> Report:
         mechanism=read_mechanism(root),
         barriers=read_barriers(root),
         validation=read_validation(root) if kind == "validation" else None,
+        card=_card(root, kind),
         labels=read_labels(root, iterations) if kind == "active_learning" else (),
         jobs=jobs.job_groups(calls, transport_only=kind == "transport"),
         failures=jobs.failures(node, calls),
@@ -106,6 +109,17 @@ def collect(node: orm.Node) -> Report:
         counts=_counts(root),
         checks=checks,
     )
+
+
+def _card(root: Root, kind: str) -> str:
+    """Return the model card of the potential that a campaign gave or a validation looked at."""
+    if kind == "active_learning":
+        node = root.given.get("potential")
+    else:
+        committee = in_namespace(root.taken, "potentials") if kind == "validation" else {}
+        node = committee[min(committee)] if committee else None
+    # The table of a validation stands above it in the report.
+    return model_card(node, table=False) if isinstance(node, PotentialData) else ""
 
 
 def _data_nodes(

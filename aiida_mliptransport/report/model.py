@@ -196,6 +196,7 @@ class Report:
     mechanism: Mechanism | None
     barriers: Barriers | None
     validation: Validation | None
+    card: str
     labels: tuple[Labels, ...]
     jobs: tuple[JobGroup, ...]
     failures: tuple[Failure, ...]

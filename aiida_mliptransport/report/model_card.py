@@ -74,6 +74,7 @@ def model_card(
     potential: PotentialData,
     validation: Mapping[str, Any] | None = None,
     licence: str | None = None,
+    table: bool = True,
 ) -> str:
     """Return the model card of a potential as Markdown.
 
@@ -85,6 +86,8 @@ def model_card(
         Content of the output ``validation`` of ``mliptransport.validate``.
     licence
         Under which the potential may be used, such as ``CC-BY-4.0``.
+    table
+        Whether the validation has a section.
     """
     training = potential.creator
     campaign = _outermost(training)
@@ -97,7 +100,7 @@ def model_card(
         *_section("Training data", _training_table(rows)),
         *_section("Level of theory", _level_items(levels)),
         *_section("Domain of validity", _domain_items(rows, campaign)),
-        *_section("Validation", _validation_table(validation)),
+        *(_section("Validation", _validation_table(validation)) if table else []),
         *_section("Licence", [licence or "Not stated: ask the authors before you use it."]),
         *_section("How to cite", _citations(potential, levels)),
         *_section("How to rebuild", _rebuild(potential, campaign)),

@@ -32,6 +32,8 @@ from .tables import Table
 class Block:
     """One piece of a section: a figure or table with its caption, a sentence, or what is missing.
 
+    A ``verbatim`` text keeps its lines.
+
     ``svg`` is trusted markup (our own figures, in which every text is escaped); all else is text.
     """
 
@@ -39,6 +41,7 @@ class Block:
     svg: Markup | None = None
     table: Table | None = None
     missing: bool = False
+    verbatim: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def sections(report: Report) -> tuple[Section, ...]:
     if report.kind == "barriers":
         return (barriers_section(report.barriers or Barriers(())), *_account(report))
     if report.kind == "validation":
-        return (_validation(report.validation), *_account(report))
+        return (_validation(report.validation), *_card(report), *_account(report))
     found = [Section("numbers", "Numbers", tuple(_numbers(report.transport)))]
     found.append(
         Section(
@@ -79,6 +82,7 @@ def sections(report: Report) -> tuple[Section, ...]:
         found.append(mechanism_section(report.mechanism))
     if report.barriers is not None:
         found.append(barriers_section(report.barriers))
+    found += _card(report)
     found += _account(report)
     return tuple(found)
 
@@ -351,6 +355,12 @@ def barriers_section(found: Barriers) -> Section:
     ]
     blocks += [Block(text=f"Refused: {reason}") for reason in found.refused]
     return Section("barriers", "Migration barriers", tuple(blocks))
+
+
+def _card(report: Report) -> list[Section]:
+    if not report.card:
+        return []
+    return [Section("card", "Model card", (Block(text=report.card, verbatim=True),))]
 
 
 def _validation(found: Validation | None) -> Section:

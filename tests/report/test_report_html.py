@@ -15,7 +15,7 @@ from aiida_mliptransport.report.html import render, write_report
 pytestmark = pytest.mark.medium
 
 SECTIONS = (
-    "numbers checks learning parity deviations calibration rdf msd arrhenius cost provenance "
+    "numbers checks learning parity deviations calibration rdf msd arrhenius card cost provenance "
     "failures inputs versions"
 )
 
