@@ -12,10 +12,9 @@ from aiida_mliptransport.calculations.cp2k_data import find_data_folder, load_fi
 
 @pytest.fixture
 def cp2k_job(make_code):
-    """Return a factory of runs with real data files.
+    """Return a factory of :class:`Cp2kLabelCalculation` runs with real data files.
 
-    The factory takes settings, the CalcJob (:class:`Cp2kLabelCalculation`, unless another is
-    given) and the inputs that say what is run.
+    The factory takes settings and the inputs that say what is run.
     """
     code = make_code("cp2k")
     data = load_files(
@@ -25,9 +24,9 @@ def cp2k_job(make_code):
         "dftd3.dat",
     )
 
-    def factory(settings, process=Cp2kLabelCalculation, **inputs):
+    def factory(settings, **inputs):
         return run_get_node(
-            process,
+            Cp2kLabelCalculation,
             code=code,
             files=data,
             parameters=orm.Dict({"potential": "GTH-PBE", **settings}),
