@@ -16,7 +16,7 @@ COLUMNS = 3
 #: Check → its name, and the labels of both axes.
 _AXES = {
     "eos": ("Equation of state", "volume (Å³)", "energy over the lowest (eV)"),
-    "compression": ("Compression", "volume over that of the cell", "energy (eV/atom)"),
+    "compression": ("Compression", "volume over that of the cell", "energy rise (eV/atom)"),
     "phonons": ("Phonons", "along the path of the zone", "frequency (THz)"),
     "dimer": ("Dimer", "distance (Å)", "energy (eV)"),
     "rdf": ("RDF", "r (Å)", "g(r)"),
@@ -46,6 +46,10 @@ def _panel(axes: Axes, found: Comparison) -> None:
     if found.check == "eos":
         ours = ours - ours.min()
         theirs = None if theirs is None else theirs - theirs.min()
+    elif found.check == "compression":
+        whole = int(np.argmax(found.x))
+        ours = ours - ours[whole]
+        theirs = None if theirs is None else theirs - theirs[whole]
     elif found.check == "dimer":
         ours = ours - ours[-1]
         low = min(float(np.nanmin(ours)), -0.1)

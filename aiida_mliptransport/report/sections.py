@@ -358,9 +358,11 @@ def barriers_section(found: Barriers) -> Section:
 
 
 def _card(report: Report) -> list[Section]:
-    if not report.card:
+    if report.kind == "transport":
         return []
-    return [Section("card", "Model card", (Block(text=report.card, verbatim=True),))]
+    missing = Block(text="There is no final potential in this node.", missing=True)
+    block = Block(text=report.card, verbatim=True) if report.card else missing
+    return [Section("card", "Model card", (block,))]
 
 
 def _validation(found: Validation | None) -> Section:
