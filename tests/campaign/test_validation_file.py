@@ -1,8 +1,10 @@
 """The validation file: what it may hold, and what a campaign adds to it."""
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from aiida.engine import ProcessState
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -15,6 +17,7 @@ from aiida_mliptransport.campaign.validation import (
 )
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.data.trajectory import MDTrajectoryData
 from aiida_mliptransport.science.frames import Frames
 
 FILE = """\
@@ -64,6 +67,16 @@ def labelled():
     return FrameSetData(Frames.from_atoms([atoms]), level_of_theory={"engine": "test"}).store()
 
 
+def trajectory():
+    return MDTrajectoryData(
+        numbers=[3, 17],
+        steps=[0, 1],
+        times_ps=[0.0, 0.1],
+        positions=np.arange(12.0).reshape(2, 2, 3),
+        cells=np.tile(9 * np.eye(3), (2, 1, 1)),
+    ).store()
+
+
 @pytest.mark.medium
 def test_a_campaign_brings_its_committee_and_what_it_was_trained_and_tested_on(write, make_code):
     node = orm.WorkChainNode()
@@ -76,6 +89,13 @@ def test_a_campaign_brings_its_committee_and_what_it_was_trained_and_tested_on(w
         ("frames__initial", frames),
     ):
         given.base.links.add_incoming(node, LinkType.RETURN, label)
+    labeller = orm.WorkChainNode()
+    labeller.base.links.add_incoming(node, LinkType.CALL_WORK, "aimd")
+    labeller.set_process_state(ProcessState.FINISHED)
+    labeller.store()
+    run = trajectory()
+    run.base.links.add_incoming(labeller, LinkType.RETURN, "trajectories__licl_900K_run1")
+    labeller.seal()
     node.seal()
     codes = f"codes: {{python: {make_code('python').full_label}}}\nname:"
     content = load_validation_file(write(("name:", codes)))
@@ -83,6 +103,8 @@ def test_a_campaign_brings_its_committee_and_what_it_was_trained_and_tested_on(w
     assert builder.potentials["member_0"].pk == potential.pk
     assert builder.blind_frames["iteration_01"].pk == blind.pk
     assert builder.training_frames["initial"].pk == frames.pk
+    # The replica of the potential that it is compared with has this name.
+    assert builder.aimd["licl_900K_replica1"].pk == run.pk
     assert sorted(builder.structures) == ["crystal"]
     checks = builder.checks.get_dict()
     assert checks["dimer"] is None
