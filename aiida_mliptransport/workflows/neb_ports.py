@@ -14,7 +14,7 @@ from ..calculations.parameters import validation_message
 from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
-from ..science.barriers import HarvestSettings
+from ..science.barriers import EndPoints, EndPointsError, HarvestSettings, check_end_points
 from .label.engines import LABEL_ENGINES
 
 #: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
@@ -167,11 +167,21 @@ def paths_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _ends_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why a given pair of structures is no path, or None."""
+    for name, initial in value.get("initial", {}).items():
+        try:
+            check_end_points(EndPoints(initial.get_ase(), value["final"][name].get_ase()))
+        except EndPointsError as error:
+            return f"initial.{name} and final.{name}: {error}"
+    return None
+
+
 def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Return why the inputs do not fit together, or None."""
     if ("harvest" in value) != bool(value.get("trajectories")):
         return "one of 'harvest' and 'trajectories' is given, expected both or neither"
-    problem = paths_problem(value)
+    problem = paths_problem(value) or _ends_problem(value)
     if problem:
         return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):

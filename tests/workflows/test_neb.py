@@ -151,6 +151,9 @@ def test_no_path_and_half_a_path_are_refused(builder):
     builder.initial = {"hop": initial}
     with pytest.raises(ValueError, match="expected the same names of paths"):
         run_get_node(builder)
+    builder.final = {"hop": initial}
+    with pytest.raises(ValueError, match=r"initial\.hop and final\.hop: .*displacement"):
+        run_get_node(builder)
 
 
 def test_two_engines_of_the_labellers_own_band_are_refused(builder):
