@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .launch import engine_options, load_codes, submit_file
-from .overrides import builder_overrides, check_overrides
+from .overrides import builder_overrides, load_work_file
 from .paths import build_paths, check_paths
-from .schema import ENGINES, WorkFile, choose_engine
+from .schema import WorkFile
 from .sections import PathsSection
-from .source import CampaignError, read_yaml
+from .source import CampaignError
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -42,13 +42,8 @@ def load_barrier_file(path: str | Path, engine: str | None = None) -> BarrierFil
     CampaignError
         Naming the line, the key, the value and what was expected.
     """
-    source = read_yaml(path)
-    content = source.validate(BarrierFile)
-    content._source = source
-    if engine or content.engine or any(getattr(content, name) is not None for name in ENGINES):
-        content.engine = choose_engine(content, engine)
-    check_overrides(content)
-    check_paths(source, (), content)
+    content = load_work_file(path, BarrierFile, engine)
+    check_paths(content.source, (), content)
     return content
 
 

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ..science.selection import STRATEGIES
 from ..workflows.protocols import ProtocolError, load_protocol
-from .schema import Campaign, WorkFile
-from .source import CampaignError, did_you_mean
+from .schema import ENGINES, Campaign, WorkFile, choose_engine
+from .source import CampaignError, did_you_mean, read_yaml
+
+File = TypeVar("File", bound=WorkFile)
 
 #: Engines with a protocol file of their own, for MD and labels, and a code of their own.
 DFT_PROTOCOLS = ("cp2k", "vasp")
 
 #: Sections of ``active_learning.yaml``, which steer the loop itself.
 LOOP_STAGES = ("ladder", "selection", "targets", "budget", "training")
+
+
+def load_work_file(path: str | Path, model: type[File], engine: str | None) -> File:
+    """Read a file in which the engine may be left out, and check its overrides.
+
+    Parameters
+    ----------
+    engine
+        Takes the place of ``engine`` in the file.
+
+    Raises
+    ------
+    CampaignError
+        Naming the line, the key, the value and what was expected.
+    """
+    source = read_yaml(path)
+    content = source.validate(model)
+    content._source = source
+    if engine or content.engine or any(getattr(content, name) is not None for name in ENGINES):
+        content.engine = choose_engine(content, engine)
+    check_overrides(content)
+    return content
 
 
 def protocol_place(stage: str, engine: str | None) -> tuple[str, tuple[str, ...]]:

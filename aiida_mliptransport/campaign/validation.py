@@ -11,10 +11,10 @@ from pydantic import Field
 from ..workflows.submission import find_child
 from .barriers import potentials_of
 from .launch import engine_options, load_codes, submit_file
-from .overrides import builder_overrides, check_overrides
-from .schema import ENGINES, Temperature, WorkFile, choose_engine
+from .overrides import builder_overrides, load_work_file
+from .schema import Temperature, WorkFile
 from .sections import Label, StructureSection
-from .source import CampaignError, read_yaml
+from .source import CampaignError
 from .structures import build_structure, read_structure
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ def load_validation_file(path: str | Path, engine: str | None = None) -> Validat
     CampaignError
         Naming the line, the key, the value and what was expected.
     """
-    source = read_yaml(path)
-    content = source.validate(ValidationFile)
-    content._source = source
-    if engine or content.engine or any(getattr(content, name) is not None for name in ENGINES):
-        content.engine = choose_engine(content, engine)
-    check_overrides(content)
+    content = load_work_file(path, ValidationFile, engine)
     _read(content)
     return content
 

@@ -92,6 +92,14 @@ def wait_for(node: orm.ProcessNode) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def require_success(node: orm.ProcessNode) -> None:
+    """End the command with the reason if a process did not end well."""
+    from ..workflows.submission import failure_reason
+
+    if not node.is_finished_ok:
+        raise click.ClickException(f"process {node.pk}: {failure_reason(node)}")
+
+
 def _show(node: orm.ProcessNode) -> None:
     from ..report.collect import collect
 
@@ -104,9 +112,7 @@ def _show(node: orm.ProcessNode) -> None:
         )
     for reason in found.refused if found is not None else ():
         click.echo(f"refused: {reason}")
-    if not node.is_finished_ok:
-        message = node.exit_message or node.exception or "it was killed"
-        raise click.ClickException(f"process {node.pk}: {message}")
+    require_success(node)
 
 
 def _row(path: BarrierPath) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .barriers import wait_for
+from .barriers import require_success, wait_for
 from .common import load_node, load_profile, print_table
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ def _show(process: orm.ProcessNode) -> None:
             ],
         )  # fmt: skip
         click.echo(", ".join(f"{count} {name}" for name, count in found["counts"].items()))
-    if not process.is_finished_ok:
-        message = process.exit_message or process.exception or "it was killed"
-        raise click.ClickException(f"process {process.pk}: {message}")
+    require_success(process)
 
 
 def _number(value: float | None) -> str:

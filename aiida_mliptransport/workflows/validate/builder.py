@@ -9,7 +9,7 @@ from aiida import orm
 from aiida.engine import ProcessBuilder
 
 from ..explore import ExploreWorkChain
-from ..label.engines import LABEL_ENGINES
+from ..label.engines import LABEL_ENGINES, without
 from ..protocols import load_protocol
 
 
@@ -83,7 +83,7 @@ def build(
             overrides=stages["label"],
             **({} if engine == "replay" else {"options": options.get("label")}),
         )
-        builder.label[engine]._merge(_without(label, "frames", "max_concurrent"))
+        builder.label[engine]._merge(without(label, "frames", "max_concurrent"))
     if temperatures is not None:
         explore = ExploreWorkChain.get_builder_from_protocol(
             code=codes["lmp"],
@@ -95,14 +95,10 @@ def build(
             overrides={**inputs["explore"], **(stages["explore"] or {})},
             options=options.get("explore"),
         )
-        builder.explore._merge(_without(explore, "structures", "potentials", "max_concurrent"))
+        builder.explore._merge(without(explore, "structures", "potentials", "max_concurrent"))
     return builder
 
 
 def _set_options(namespace: Any, options: Mapping[str, Any] | None) -> None:
     for key, value in (options or {}).items():
         namespace.metadata.options[key] = value
-
-
-def _without(builder: ProcessBuilder, *names: str) -> dict[str, Any]:
-    return {key: value for key, value in builder._inputs(prune=True).items() if key not in names}
