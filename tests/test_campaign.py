@@ -291,35 +291,6 @@ def test_the_same_campaign_again_is_taken_from_the_cache(campaign, campaign_file
     assert again.outputs.history.get_dict() == campaign.outputs.history.get_dict()
 
 
-def test_a_campaign_that_ended_for_its_budget_goes_on_with_what_it_had(campaign):
-    assert campaign.exit_status == 411
-    runner = CliRunner()
-    refused = runner.invoke(cli, ["launch", "--resume", str(campaign.pk)])
-    assert "--max-iterations 4" in refused.output
-    arguments = ["launch", "--resume", str(campaign.pk), "--max-iterations", "3", "--wait"]
-    result = runner.invoke(cli, arguments)
-    assert result.exit_code == 0, result.output
-    new = orm.load_node(int(result.output.split()[1]))
-    assert new.exit_status in (0, 411), new.exit_message
-    records = new.outputs.history["iterations"]
-    assert [record["iteration"] for record in records] == [1, 2, 3]
-    assert records[:2] == campaign.outputs.history["iterations"]
-    assert records[2]["n_labels_total"] > records[1]["n_labels_total"]
-    assert records[2]["trust_levels"]["low"] == records[1]["calibrated_trust_levels"]["low"]
-    labels = {link.link_label for link in new.base.links.get_outgoing().all()}
-    assert "aimd" not in labels
-    assert "iteration_02_train" not in labels
-    for name in ("frames", "blind_frames"):
-        old, now = campaign.outputs[name], new.outputs[name]
-        assert all(now[key].uuid == old[key].uuid for key in old)
-        assert "iteration_03" in now
-    # The labeller's MD is that of the first process.
-    assert "rdf_comparison" in campaign.outputs
-    assert "rdf_comparison" in new.outputs
-    shown = runner.invoke(cli, ["status", str(new.pk)]).output
-    assert f"{records[2]['n_labels_total']} labels" in shown
-
-
 def test_status_report_and_lineage_work_on_the_campaign(campaign, tmp_path):
     runner = CliRunner()
     status = runner.invoke(cli, ["status", str(campaign.pk)])

@@ -53,10 +53,21 @@ def read_iterations(root: Root) -> tuple[Iteration, ...]:
 
 def _partial_record(by_step: Mapping[str, orm.ProcessNode]) -> dict[str, Any]:
     """Return the assessment of an iteration, or what its other steps know so far."""
+    labelled = {
+        key: frames.n_frames
+        for step, key in (
+            ("label_candidates", "n_candidates_labelled"),
+            ("label_blind", "n_blind_labelled"),
+        )
+        if step in by_step
+        and isinstance(frames := outputs(by_step[step]).get("frames"), FrameSetData)
+    }
     record = dict_output(by_step.get("assess"), "checks")
     if record is not None:
-        return record
-    record = {}
+        candidates = labelled.get("n_candidates_labelled", 0)
+        total = record["n_labels_when_tested"] + candidates
+        return {**record, "n_candidates_labelled": candidates, "n_labels_total": total}
+    record = dict(labelled)
     selection = dict_output(by_step.get("select"), "share_accurate")
     if selection is not None:
         record["selection"] = selection
@@ -74,13 +85,6 @@ def _partial_record(by_step: Mapping[str, orm.ProcessNode]) -> dict[str, Any]:
             "relative": force.get("relative"),
             "energy_rmse_per_atom": (errors.get("energy") or {}).get("rmse_per_atom_eV"),
         }
-    for step, key in (
-        ("label_candidates", "n_candidates_labelled"),
-        ("label_blind", "n_blind_labelled"),
-    ):
-        frames = outputs(by_step[step]).get("frames") if step in by_step else None
-        if isinstance(frames, FrameSetData):
-            record[key] = frames.n_frames
     return record
 
 

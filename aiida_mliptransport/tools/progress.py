@@ -21,9 +21,12 @@ MAX_AGE_SECONDS = 15.0
 #: Steps of an iteration, in their order.
 STEPS = (
     "train", "explore", "describe", "training_errors", "trust_levels", "select", "move_on",
-    "label_candidates", "label_blind", "evaluate", "evaluate_earlier", "observable", "calibrate",
-    "assess",
+    "label_blind", "evaluate", "evaluate_earlier", "observable", "calibrate", "assess",
+    "neb", "judge_barriers", "label_candidates",
 )  # fmt: skip
+
+#: Those of them that give labels.
+LABELLING_STEPS = ("label_blind", "neb", "label_candidates")
 
 
 @dataclass
@@ -185,7 +188,7 @@ def _iteration(number: int, steps: Mapping[str, orm.ProcessNode]) -> IterationPr
     progress = IterationProgress(number, known[-1] if known else sorted(steps)[-1])
     if "select" in steps:
         _take_selection(progress, _dict_output(steps["select"], "selection"))
-    for step in ("label_candidates", "label_blind"):
+    for step in LABELLING_STEPS:
         if step in steps:
             labelled, failed = _labels_of(steps[step])
             progress.n_labels += labelled
@@ -212,7 +215,7 @@ def _labels(direct: Mapping[str, orm.ProcessNode]) -> tuple[int, int]:
     pairs = [
         _labels_of(node)
         for label, node in direct.items()
-        if label == "aimd" or (split_iteration(label)[1] or "").startswith("label_")
+        if label in ("aimd", "final_neb") or split_iteration(label)[1] in LABELLING_STEPS
     ]
     return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
 
@@ -231,6 +234,9 @@ def _labels_before(node: orm.ProcessNode) -> int:
 def _labels_of(node: orm.ProcessNode) -> tuple[int, int]:
     """Return labelled frames and failures; while it runs, those of the jobs that ended."""
     result = outputs(node)
+    if "labels" in result:
+        # Of a barrier search, whose batches lie deeper.
+        return result["labels"].n_frames, 0
     if "frames" in result or node.is_terminated:
         failures = result["failures"].get_dict()["failures"] if "failures" in result else []
         return (result["frames"].n_frames if "frames" in result else 0), len(failures)

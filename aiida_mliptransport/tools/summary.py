@@ -29,7 +29,7 @@ def summary_line(node: orm.WorkChainNode, name: str, mobile: str) -> str:
     values: dict[str, Any] = {
         "converged": "yes" if history.get("converged") else "no",
         "iterations": len(records),
-        "labels": records[-1]["n_labels_total"] if records else 0,
+        "labels": history.get("n_labels_total", records[-1]["n_labels_total"] if records else 0),
         "force_rmse_eV_A": _force_rmse(outputs),
         **_transport(outputs, mobile),
         "wall_s": round((node.mtime - node.ctime).total_seconds()),

@@ -1,7 +1,8 @@
 """Run one campaign in a profile of its own, kill parts of the daemon, and tell what became of it.
 
-Called by ``harness.Profile`` as a program, so that the profile and the broker of the session that
-runs the tests are not touched. Prints one JSON object.
+With ``--about`` tell it of a campaign that was run already. Called by ``harness.Profile`` as a
+program, so that the profile and the broker of the session that runs the tests are not touched.
+Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -204,16 +205,16 @@ def lost(before: dict[str, list[str]], node: orm.WorkChainNode) -> list[str]:
     ]
 
 
+def outgoing_calls(node: orm.ProcessNode) -> list:
+    return node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all()
+
+
 def doubled(node: orm.WorkChainNode) -> list[str]:
     """Return children that a process has more than once under one label and that all count."""
     found = []
     for parent in [node, *node.called_descendants]:
         labels = Counter(
-            link.link_label
-            for link in parent.base.links.get_outgoing(
-                link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)
-            )
-            if not link.node.is_excepted
+            link.link_label for link in outgoing_calls(parent) if not link.node.is_excepted
         )
         found += [f"{parent.process_label}<{parent.pk}> {k}" for k, n in labels.items() if n > 1]
     return found
@@ -280,14 +281,13 @@ def labels(node: orm.WorkChainNode) -> dict:
         for frames in job.base.links.get_outgoing(node_class=FrameSetData).all_nodes()
         for identity in frames.frames.identities()
     ]
-    records = node.outputs.history["iterations"]
     return {
         "given": N_FIRST,
         "held": len(identities),
         "distinct": len(set(identities)),
         "made": len(made),
         "made_distinct": len(set(made)),
-        "counted": records[-1]["n_labels_total"],
+        "counted": node.outputs.history["n_labels_total"],
     }
 
 
@@ -300,6 +300,8 @@ def facts_about(node: orm.WorkChainNode, programs: Path) -> dict:
         "exit_status": node.exit_status,
         "exit_message": node.exit_message or node.exception,
         "processes": n_processes(node),
+        "called": sorted(link.link_label for link in outgoing_calls(node)),
+        "iterations": node.outputs.history["iterations"],
         "jobs": program_runs(programs, node),
         "labels": labels(node),
         "doubled": doubled(node),
@@ -319,11 +321,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--parameters", type=json.loads, required=True)
+    parser.add_argument("--about", type=int)
+    parser.add_argument("--parameters", type=json.loads, default={})
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     parser.add_argument("--kills", type=json.loads, default=[])
     given = parser.parse_args()
     load_profile()
+    if given.about is not None:
+        facts = facts_about(orm.load_node(given.about), given.programs)
+    else:
+        facts = run_and_kill(given)
+    print("\n" + json.dumps(facts), flush=True)
+    get_manager().reset_profile()
+
+
+def run_and_kill(given: argparse.Namespace) -> dict:
+    """Run a campaign, kill what is asked for on the way, and return the facts about both."""
     start = time.monotonic()
     node = campaign(given.programs, given.seed, given.parameters)
     facts: dict = {"kills": []}
@@ -350,8 +363,7 @@ def main() -> None:
         facts |= facts_about(node, given.programs)
         facts["lost"] = lost(before, node)
     facts["seconds"] = round(time.monotonic() - start, 1)
-    print("\n" + json.dumps(facts), flush=True)
-    get_manager().reset_profile()
+    return facts
 
 
 if __name__ == "__main__":

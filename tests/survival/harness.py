@@ -75,7 +75,13 @@ class Profile:
 
     def campaign(self, **options: Any) -> dict[str, Any]:
         """Run one campaign by ``driver.py`` and return the facts about it."""
-        options = {"parameters": json.dumps(STAND_IN_TRAINING), **options}
+        return self._driver(**{"parameters": json.dumps(STAND_IN_TRAINING), **options})
+
+    def about(self, pk: int) -> dict[str, Any]:
+        """Return the facts about a campaign that has ended."""
+        return self._driver(about=pk)
+
+    def _driver(self, **options: Any) -> dict[str, Any]:
         arguments = [f"--{name}={value}" for name, value in options.items()]
         output = self.run(
             "python", str(HERE / "driver.py"), f"--programs={self.programs}", *arguments

@@ -84,6 +84,28 @@ def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile, un
     assert facts["results"] == undisturbed["results"]
 
 
+def test_a_campaign_that_ended_for_its_budget_goes_on_with_what_it_had(profile, undisturbed):
+    arguments = ("launch", "--resume", str(undisturbed["pk"]), "--max-iterations", "2", "--wait")
+    output = profile.run("aiida-mliptransport", *arguments)
+    facts = profile.about(int(output.split()[1]))
+    assert facts["exit_status"] == ITERATIONS_SPENT, facts["exit_message"]
+    assert facts["doubled"] == facts["excepted"] == []
+    first, second = facts["iterations"]
+    assert [first] == undisturbed["iterations"]
+    assert second["iteration"] == 2
+    # What was labelled last is trained on now, and was labelled once.
+    assert second["n_training_frames"] == (
+        first["n_training_frames"] + first["n_candidates_labelled"]
+    )
+    assert second["n_labels_when_tested"] == first["n_labels_total"] + second["n_blind_labelled"]
+    assert second["trust_levels"]["low"] == first["calibrated_trust_levels"]["low"]
+    assert not any(label.startswith("iteration_01") for label in facts["called"])
+    labels = facts["labels"]
+    assert labels["held"] == labels["distinct"] == labels["given"] + labels["counted"]
+    assert labels["made"] == labels["made_distinct"]
+    assert labels["made"] == labels["counted"] - undisturbed["labels"]["counted"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 120))
 @pytest.mark.parametrize("target", ["worker", "broker", "supervisor", "all"])

@@ -93,8 +93,7 @@ def first_iteration(graph):
     selection = {"n_frames": 200, "accurate": 150, "candidate": 40, "failed": 10}
     graph.child("iteration_01_select", kind=orm.CalcFunctionNode, selection=orm.Dict(selection))
     failures = orm.Dict({"failures": [{"index": 0, "class": "crashed"}]})
-    graph.child("iteration_01_label_candidates", frames=labelled(4), failures=failures)
-    graph.child("iteration_01_label_blind", frames=labelled(3), failures=no_failures())
+    graph.child("iteration_01_label_blind", frames=labelled(3), failures=failures)
 
 
 def test_a_campaign_that_just_started_says_so(graph):
@@ -112,10 +111,10 @@ def test_selection_and_labels_are_known_before_the_iteration_was_assessed(graph)
     progress = read_progress(graph.root.pk)
     (iteration,) = progress.iterations
     assert (iteration.accurate, iteration.candidate, iteration.failed) == (150, 40, 10)
-    assert (iteration.n_labels, iteration.n_failed_labels) == (7, 1)
+    assert (iteration.n_labels, iteration.n_failed_labels) == (3, 1)
     assert iteration.blind_force_rmse is None
     assert iteration.step == "evaluate"
-    assert (progress.n_labels, progress.n_failed_labels) == (17, 1)
+    assert (progress.n_labels, progress.n_failed_labels) == (13, 1)
     assert progress.stage == "iteration 1: blind tests"
     assert [(job.pk, job.where) for job in progress.running] == [
         (evaluate.pk, "iteration_01_evaluate")
@@ -158,7 +157,13 @@ def test_the_record_of_an_assessed_iteration_is_shown(graph):
         "converged": False,
     }
     graph.child("iteration_01_assess", kind=orm.CalcFunctionNode, result=orm.Dict(record))
-    (iteration,) = read_progress(graph.root.pk).iterations
+    graph.child("iteration_01_label_candidates", frames=labelled(4), failures=no_failures())
+    graph.child("iteration_01_neb", labels=labelled(5))
+    progress = read_progress(graph.root.pk)
+    assert progress.n_labels == 10 + 3 + 4 + 5
+    (iteration,) = progress.iterations
+    assert iteration.step == "label_candidates"
+    assert iteration.n_labels == 12
     assert iteration.n_training_frames == 10
     assert iteration.blind_force_rmse == 0.08
     assert iteration.relative == 0.12

@@ -59,21 +59,26 @@ class Loop:
             node.base.links.add_incoming(child, LinkType.RETURN, name)
         child.seal()
 
-    def iteration(self, number, labels, whole=True, converged=False):
+    def iteration(self, number, labels, whole=True, converged=False, labelled=True):
         stage = f"iteration_{number:02d}"
         self.child(f"{stage}_train", potentials__member_0=orm.Int(number))
-        self.child(f"{stage}_select", selection=orm.Dict({"n_blind_chosen": number}))
+        self.child(
+            f"{stage}_select",
+            selection=orm.Dict({"n_blind_chosen": number}),
+            candidates=frames(number),
+        )
         self.child(f"{stage}_move_on", result=orm.Dict({"stages": {"licl": number}}))
         self.child(f"{stage}_starts_licl", start_0=cell())
-        self.child(f"{stage}_label_candidates", frames=frames(number))
         self.child(f"{stage}_label_blind", frames=frames(number + 1))
         if whole:
             self.child(f"{stage}_calibrate", levels=orm.Dict({"low": 0.1 * number, "high": 1.0}))
             record = {
-                "iteration": number, "n_labels_total": labels, "converged": converged,
-                "n_iterations_that_labelled": number, "decision": {"met": []},
+                "iteration": number, "n_labels_when_tested": labels, "converged": converged,
+                "decision": {"met": []},
             }  # fmt: skip
             self.child(f"{stage}_assess", result=orm.Dict(record))
+            if labelled and not converged:
+                self.child(f"{stage}_label_candidates", frames=frames(number))
 
 
 @pytest.fixture
@@ -93,7 +98,8 @@ def test_the_state_is_that_after_the_last_whole_iteration(broken_off):
     state = resume._state(broken_off.node)
     assert sorted(state["frames"]) == ["initial", "iteration_01", "iteration_02"]
     assert sorted(state["blind_frames"]) == ["iteration_01", "iteration_02"]
-    assert state["labels"].value == 19
+    # Those when the second iteration was tested, and its candidates.
+    assert state["labels"].value == 21
     assert state["trust_levels"]["low"] == pytest.approx(0.2)
     assert state["committee"]["member_0"].value == 2
     assert list(state["structures"]) == ["licl"]
@@ -107,14 +113,14 @@ def test_the_other_inputs_are_those_of_the_process_with_its_job_options(broken_o
     assert inputs["budget"].get_dict() == {"max_iterations": 5, "max_labels": 100}
     assert inputs["structures"]["licl"].uuid == broken_off.node.inputs.structures.licl.uuid
     assert inputs["evaluate"] == {"metadata": {"a": 1}}
-    assert inputs["resumed"]["labels"].value == 19
+    assert inputs["resumed"]["labels"].value == 21
 
 
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
         ({}, "max_iterations is 2 and process .* has spent 2: raise it, .* --max-iterations 4"),
-        ({"max_iterations": 9, "max_labels": 19}, "max_labels is 19 .* --max-labels 38"),
+        ({"max_iterations": 9, "max_labels": 21}, "max_labels is 21 .* --max-labels 42"),
     ],
 )
 def test_a_budget_that_is_spent_already_is_to_be_raised(broken_off, budget, message):
@@ -125,7 +131,7 @@ def test_a_budget_that_is_spent_already_is_to_be_raised(broken_off, budget, mess
 def test_the_loop_takes_the_state_up(broken_off):
     ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, resume._state(broken_off.node))
-    assert (ctx.iteration, ctx.labelled_iterations, ctx.labels) == (2, 2, 19)
+    assert (ctx.iteration, ctx.labels) == (2, 21)
     assert sorted(ctx.records) == ["record__01", "record__02"]
     assert sorted(ctx.selections) == ["iteration_01", "iteration_02"]
     assert ctx.ladder_state["stages"] == {"licl": 2}
@@ -156,7 +162,7 @@ def test_a_resumed_loop_goes_on_with_the_next_iteration_and_runs_no_first_md(bro
     assert loop.ctx.start["licl"].uuid == state["structures"]["licl"].uuid
     assert loop.should_iterate()
     assert loop.stage == "iteration_03"
-    assert loop.ctx.labels == 19
+    assert loop.ctx.labels == 21
     assert loop.ctx.trust.uuid == state["trust_levels"].uuid
     assert sorted(loop._training_frames("x")) == ["initial", "iteration_01", "iteration_02"]
 
@@ -171,7 +177,7 @@ def test_a_process_that_was_itself_resumed_hands_on_what_it_was_given(broken_off
     state = resume._state(again.node)
     assert sorted(state["records"]) == ["iteration_01", "iteration_02", "iteration_03"]
     assert sorted(state["frames"])[-1] == "iteration_03"
-    assert state["labels"].value == 31
+    assert state["labels"].value == 34
 
 
 def with_barriers(passed, judged=True):
@@ -183,13 +189,15 @@ def with_barriers(passed, judged=True):
     if judged:
         verdict = orm.Dict({"passed": passed, "n_images": 7})
         loop.child("iteration_02_judge_barriers", verdict=verdict, frames=frames(3))
+    if judged and not passed:
+        loop.child("iteration_02_label_candidates", frames=frames(2))
     return loop
 
 
 def test_images_that_a_campaign_learned_from_are_kept_and_all_of_them_were_labels():
     state = resume._state(with_barriers(passed=False).node)
     assert sorted(state["frames"])[-1] == "iteration_02_barriers"
-    assert state["labels"].value == 26
+    assert state["labels"].value == 19 + 7 + 2
     assert list(state["barriers"]) == ["iteration_02"]
     ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, state)
@@ -199,7 +207,7 @@ def test_images_that_a_campaign_learned_from_are_kept_and_all_of_them_were_label
 
 def test_a_campaign_whose_barriers_agree_has_only_the_final_training_left():
     state = resume._state(with_barriers(passed=True).node)
-    assert sorted(state["frames"])[-1] == "iteration_02"
+    assert sorted(state["frames"])[-1] == "iteration_01"
     ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, state)
     assert ctx.stop_reason.startswith("targets met")
@@ -208,6 +216,25 @@ def test_a_campaign_whose_barriers_agree_has_only_the_final_training_left():
 def test_an_iteration_whose_barriers_were_not_judged_begins_anew():
     state = resume._state(with_barriers(passed=False, judged=False).node)
     assert list(state["records"]) == ["iteration_01"]
+
+
+def test_an_iteration_whose_candidates_were_not_labelled_begins_anew():
+    loop = Loop()
+    loop.child("aimd", frames=frames(5))
+    loop.iteration(1, 12)
+    loop.iteration(2, 19, labelled=False)
+    assert list(resume._state(loop.node)["records"]) == ["iteration_01"]
+
+
+def test_where_all_targets_are_met_no_candidates_were_labelled_and_the_iteration_is_whole():
+    loop = Loop()
+    loop.child("aimd", frames=frames(5))
+    loop.iteration(1, 12)
+    loop.iteration(2, 19, converged=True)
+    state = resume._state(loop.node)
+    assert sorted(state["records"]) == ["iteration_01", "iteration_02"]
+    assert sorted(state["frames"]) == ["initial", "iteration_01"]
+    assert state["labels"].value == 19
 
 
 def test_labels_of_the_first_md_count_also_those_that_failed():

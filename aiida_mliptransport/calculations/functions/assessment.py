@@ -43,12 +43,11 @@ def assess_iteration(
         checks use these: a model that has just become better would otherwise be judged by the
         levels of the worse one.
     ledger
-        ``n_training_frames``, ``n_labels_total``, ``n_candidates_labelled``, ``n_blind_labelled``,
-        ``n_failed_labels``, ``n_iterations_that_labelled``; ``observable_failure`` where the short
-        transport runs gave nothing.
+        ``n_training_frames``, ``n_labels_when_tested``, ``n_blind_labelled``, ``n_failed_labels``
+        (since the test before); ``observable_failure`` where the short transport runs gave nothing.
     targets
-        Those of :func:`.checks.error_checks`; ``min_share_accurate``, ``max_trust_over_rmse``,
-        ``min_labelling_iterations``; ``observable`` or None.
+        Those of :func:`.checks.error_checks`; ``min_share_accurate``, ``max_trust_over_rmse``;
+        ``observable`` or None.
     ladder
         Of ``move_on_ladder``: at which stage each structure was explored.
     observables
@@ -68,9 +67,6 @@ def assess_iteration(
         ),
         "upper_trust_level_over_blind_rmse": at_most(
             calibrated_levels["high"] / rmse, goal["max_trust_over_rmse"]
-        ),
-        "iterations_that_labelled": at_least(
-            counts["n_iterations_that_labelled"], goal["min_labelling_iterations"]
         ),
     }
     if ladder["n_stages"] > 1:
@@ -130,13 +126,18 @@ def _share_below(selection: dict[str, Any], level: float) -> float:
 
 
 @calcfunction
-def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> orm.Dict:
+def collect_history(
+    stop_reason: orm.Str, targets: orm.Dict, ledger: orm.Dict, **nodes: Any
+) -> orm.Dict:
     """Return the history of a campaign and its verdict.
 
     Parameters
     ----------
     stop_reason
         Why the loop ended.
+    ledger
+        ``n_labels_total`` of the whole campaign; ``n_candidates_labelled`` by iteration, for these
+        are labelled after it was assessed.
     targets
         As in :func:`assess_iteration`, and ``min_production_atoms``, ``min_temperatures``,
         ``max_relative_error_D``, ``slope_confidence``.
@@ -146,7 +147,11 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
         blind test of the final potential; ``trust_levels``: the last ones; ``observables`` where
         transport was run.
     """
-    records = [_with_barriers(key, nodes) for key in sorted(nodes) if key.startswith("record__")]
+    records = [
+        _with_labels(_with_barriers(key, nodes), ledger["n_candidates_labelled"])
+        for key in sorted(nodes)
+        if key.startswith("record__")
+    ]
     goal = targets.get_dict()
     checks: dict[str, dict[str, Any]] = {}
     if "final_errors" in nodes:
@@ -159,7 +164,6 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
             for name in (
                 "share_accurate",
                 "upper_trust_level_over_blind_rmse",
-                "iterations_that_labelled",
                 "structures_at_the_last_stage",
                 "observable_interval",
                 "observable_change",
@@ -173,6 +177,7 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
     return orm.Dict(
         {
             "iterations": records,
+            "n_labels_total": ledger["n_labels_total"],
             "barriers": nodes["final_barriers"].get_dict() if "final_barriers" in nodes else None,
             "stop_reason": stop_reason.value,
             "checks": checks,
@@ -180,6 +185,17 @@ def collect_history(stop_reason: orm.Str, targets: orm.Dict, **nodes: Any) -> or
             "converged": bool(checks) and all(check["passed"] for check in checks.values()),
         }
     )
+
+
+def _with_labels(record: dict[str, Any], candidates: dict[str, int]) -> dict[str, Any]:
+    """Return the record with the labels that followed the assessment."""
+    number = candidates.get(str(record["iteration"]), 0)
+    images = record.get("barriers", {}).get("n_images", 0)
+    return {
+        **record,
+        "n_candidates_labelled": number,
+        "n_labels_total": record["n_labels_when_tested"] + images + number,
+    }
 
 
 def _with_barriers(key: str, nodes: dict[str, Any]) -> dict[str, Any]:

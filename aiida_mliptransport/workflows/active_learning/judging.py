@@ -17,13 +17,18 @@ from ..submission import failure_reason
 from .observable import ObservableWorkChain
 
 
+def stage_name(iteration: int) -> str:
+    """Return the prefix of the links of an iteration, and the name of its frames."""
+    return f"iteration_{iteration:02d}"
+
+
 class JudgingWorkChain(ObservableWorkChain):
     """What the loop knows of its own errors; the loop itself is a subclass."""
 
     @property
     def stage(self) -> str:
         """Prefix of this iteration's links."""
-        return f"iteration_{self.ctx.iteration:02d}"
+        return stage_name(self.ctx.iteration)
 
     def test_blind(self) -> Any:
         """Test this iteration's committee on the blind frames of its own exploration.
@@ -56,15 +61,13 @@ class JudgingWorkChain(ObservableWorkChain):
             return self._evaluation_failed(self.ctx.evaluation)
         errors = self.ctx.evaluation.outputs.errors
         calibrated = self._calibrate(errors)
-        trained = [node for name, node in self.ctx.frames.items() if name != self.stage]
         ledger = {
-            "n_training_frames": sum(node.n_frames for node in trained),
-            "n_labels_total": self.ctx.labels,
-            "n_candidates_labelled": self.ctx.n_labelled["candidates"],
-            "n_blind_labelled": self.ctx.n_labelled["blind"],
+            "n_training_frames": sum(node.n_frames for node in self.ctx.frames.values()),
+            "n_labels_when_tested": self.ctx.labels,
+            "n_blind_labelled": self.ctx.blind[self.stage].n_frames,
             "n_failed_labels": self.ctx.n_failed_labels,
-            "n_iterations_that_labelled": self.ctx.labelled_iterations,
         }
+        self.ctx.n_failed_labels = 0
         optional = {}
         observables, failure = self._observables()
         if observables is not None:

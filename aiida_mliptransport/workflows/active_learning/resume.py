@@ -80,7 +80,6 @@ def restore(ctx: Any, resumed: Mapping[str, Any]) -> None:
     }
     last = records[max(records)]
     ctx.iteration = last["iteration"]
-    ctx.labelled_iterations = last["n_iterations_that_labelled"]
     if _converged(records, verdicts):
         # Only the final training, and what follows it, was missing.
         ctx.stop_reason = "targets met: " + "; ".join(last["decision"]["met"])
@@ -153,7 +152,9 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         state["trust_levels"] = step["calibrate"]["levels"]
         state["ladder_state"] = step["move_on"]["result"]
         state["starts"] = _starts(node, stage, state["ladder_state"]["stages"])
-        labels = step["assess"]["result"]["n_labels_total"]
+        labels = step["assess"]["result"]["n_labels_when_tested"]
+        if step["label_candidates"]:
+            labels += step["select"]["candidates"].n_frames
         judged = _outputs(node, f"{stage}_judge_barriers")
         if judged:
             state["barriers"][stage] = judged["verdict"]
@@ -167,13 +168,23 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
 
 
 def _is_whole(node: orm.WorkChainNode, stage: str) -> bool:
-    """Return whether an iteration was assessed, and its barriers judged where that was its turn."""
+    """Return whether an iteration was assessed and did all that followed from the assessment.
+
+    Its barriers are judged where all else is met, and its candidates labelled where anything is
+    missed.
+    """
     assessed = _finished(node, f"{stage}_assess")
-    if assessed is None or "neb" not in node.inputs:
-        return assessed is not None
-    if not assessed.outputs.result["converged"]:
+    if assessed is None:
+        return False
+    closed = assessed.outputs.result["converged"]
+    if closed and "neb" in node.inputs:
+        judged = _finished(node, f"{stage}_judge_barriers")
+        if judged is None:
+            return False
+        closed = judged.outputs.verdict["passed"]
+    if closed or "candidates" not in _outputs(node, f"{stage}_select"):
         return True
-    return _finished(node, f"{stage}_judge_barriers") is not None
+    return _finished(node, f"{stage}_label_candidates") is not None
 
 
 def _converged(records: Mapping[str, Any], barriers: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .barriers import BarrierGateWorkChain
 from .exploring import ExploringWorkChain, trajectories_of
+from .judging import stage_name
 from .ports import (
     AIMD_ENGINES,
     define_exit_codes,
@@ -55,12 +56,12 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
                 cls.explore,
                 cls.describe,
                 cls.select,
-                cls.label_candidates,
                 cls.label_blind,
-                cls.inspect_labels,
+                cls.inspect_blind,
                 cls.test_blind,
                 cls.assess,
                 if_(cls.should_check_barriers)(cls.check_barriers, cls.inspect_barriers),
+                if_(cls.should_label)(cls.label_candidates, cls.inspect_candidates),
             ),
             cls.train_final,
             cls.test_final,
@@ -80,8 +81,8 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
     def setup(self) -> None:
         """Set the counters of the loop."""
         self.ctx.iteration = 0
-        self.ctx.labelled_iterations = 0
         self.ctx.labels = 0
+        self.ctx.n_failed_labels = 0
         self.ctx.stop_reason = ""
         self.ctx.exit_code = None
         self.ctx.frames = dict(self.inputs.get("initial_frames", {}))
@@ -241,12 +242,13 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
                 errors=self.ctx.train.outputs.results,
                 parameters=self.inputs.selection,
             )["result"]
-        needed = self.inputs.targets["min_labelling_iterations"] - self.ctx.labelled_iterations
-        missed = self.ctx.records and not self._last_checks()["relative_force_rmse"]["passed"]
-        remaining = self.inputs.budget["max_labels"] - self.ctx.labels
         # A committee may agree and be wrong: while the blind error is too large, labels are needed
-        # whatever the deviation says.
-        parameters = {**selection, "top_up": bool(needed > 0 or missed)}
+        # whatever the deviation says. Before the first blind test that may well be.
+        inaccurate = (
+            not self.ctx.records or not self._last_checks()["relative_force_rmse"]["passed"]
+        )
+        remaining = self.inputs.budget["max_labels"] - self.ctx.labels
+        parameters = {**selection, "top_up": bool(inaccurate)}
         parameters["n_blind"] = max(1, min(selection["n_blind"], remaining))
         parameters["n_candidates"] = max(
             0, min(selection["n_candidates"], remaining - parameters["n_blind"])
@@ -272,21 +274,33 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
         self.report(
             f"{self.stage}: {counts['accurate']} accurate, {counts['candidate']} candidate, "
             f"{counts['failed']} failed, {counts['unphysical']} unphysical of "
-            f"{counts['n_frames']} frames; {counts['n_candidates_chosen']} to label, "
-            f"{counts['n_blind_chosen']} for the blind test"
+            f"{counts['n_frames']} frames; {counts['n_blind_chosen']} for the blind test, "
+            f"{counts['n_candidates_chosen']} to label if it is not passed"
         )
         return None
 
     def _last_checks(self) -> dict[str, Any]:
         return self.ctx.records[max(self.ctx.records)]["checks"]
 
-    def label_candidates(self) -> Any:
-        """Label what will be trained on."""
-        return self._label("candidates")
-
     def label_blind(self) -> Any:
         """Label the blind frames in a process of their own, so that no training can take them."""
         return self._label("blind")
+
+    def inspect_blind(self) -> Any:
+        """Keep the labelled blind frames; stop when the labeller failed on too many."""
+        return self._inspect_labels("blind", self.ctx.blind)
+
+    def should_label(self) -> bool:
+        """A target is missed, and there are frames to learn from."""
+        return not self.ctx.stop_reason and "candidates" in self.ctx.chosen
+
+    def label_candidates(self) -> Any:
+        """Label what the next training, or the final one, gets."""
+        return self._label("candidates")
+
+    def inspect_candidates(self) -> Any:
+        """Add the labelled frames; stop when the labeller failed on too many."""
+        return self._inspect_labels("candidates", self.ctx.frames)
 
     def _label(self, kind: str) -> Any:
         if kind not in self.ctx.chosen:
@@ -302,35 +316,24 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
                 "max_concurrent": self.inputs.max_concurrent,
             },
         )
-        return ToContext(**{f"label_{kind}": node})
+        return ToContext(labelling=node)
 
-    def inspect_labels(self) -> Any:
-        """Add the labelled frames; stop when the labeller failed on too many."""
-        self.ctx.n_failed_labels = 0
-        self.ctx.n_labelled = {"candidates": 0, "blind": 0}
-        failed = {}
-        for kind in self.ctx.chosen:
-            node = self.ctx[f"label_{kind}"]
-            self.ctx.n_failed_labels += _n_failures(node)
-            # Labels that the profile had count too: a campaign takes the same course again.
-            self.ctx.labels += self.ctx.chosen[kind].n_frames
-            if "frames" in node.outputs:
-                frames = node.outputs.frames
-                target = self.ctx.frames if kind == "candidates" else self.ctx.blind
-                target[self.stage] = frames
-                self.ctx.n_labelled[kind] = frames.n_frames
-            if not node.is_finished_ok:
-                failed[kind] = failure_reason(node)
-        if failed:
-            # Only now: what the other kind gave is counted and kept.
-            return self._stop_early(
-                self.exit_codes.ERROR_LABELLING_FAILED.format(
-                    stage=f"{self.stage} ({', '.join(failed)})", reason="; ".join(failed.values())
-                )
+    def _inspect_labels(self, kind: str, known: dict[str, FrameSetData]) -> Any:
+        if kind not in self.ctx.chosen:
+            return None
+        node = self.ctx.labelling
+        self.ctx.n_failed_labels += _n_failures(node)
+        # Labels that the profile had count too: a campaign takes the same course again.
+        self.ctx.labels += self.ctx.chosen[kind].n_frames
+        if "frames" in node.outputs:
+            known[self.stage] = node.outputs.frames
+        if node.is_finished_ok:
+            return None
+        return self._stop_early(
+            self.exit_codes.ERROR_LABELLING_FAILED.format(
+                stage=f"{self.stage} ({kind})", reason=failure_reason(node)
             )
-        if self.ctx.n_labelled["candidates"]:
-            self.ctx.labelled_iterations += 1
-        return None
+        )
 
     def train_final(self) -> Any:
         """Train longer on all but the blind frames."""
@@ -453,9 +456,19 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
             collect_history,
             stop_reason=orm.Str(self.ctx.stop_reason),
             targets=self.inputs.targets,
+            ledger=orm.Dict(self._ledger()),
             **nodes,
         )
         self.out("history", history["result"])
+
+    def _ledger(self) -> dict[str, Any]:
+        """Return what was spent, with the candidates that followed each assessment."""
+        labelled = {
+            str(record["iteration"]): self.ctx.frames[stage].n_frames
+            for record in self.ctx.records.values()
+            if (stage := stage_name(record["iteration"])) in self.ctx.frames
+        }
+        return {"n_labels_total": self.ctx.labels, "n_candidates_labelled": labelled}
 
 
 def _temperature_of(key: str) -> int:

@@ -116,13 +116,15 @@ def test_the_history_has_the_verdicts_and_converges_with_them_only():
     record = orm.Dict(
         {
             "iteration": 1, "checks": {"share_accurate": check}, "converged": True,
+            "n_labels_when_tested": 10,
             "decision": {"met": ["share_accurate"], "missed": []},
         }
     )  # fmt: skip
     nodes = {"record__01": record, "barriers__01": bad, "record__02": record}
+    ledger = orm.Dict({"n_labels_total": 50, "n_candidates_labelled": {"1": 8}})
     for final, converged in ((good, True), (bad, False)):
         history = collect_history(
-            orm.Str("why"), orm.Dict({}), **nodes, barriers__02=good, final_barriers=final
+            orm.Str("why"), orm.Dict({}), ledger, **nodes, barriers__02=good, final_barriers=final
         )
         first, second = history["iterations"]
         assert not first["converged"]
