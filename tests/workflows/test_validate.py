@@ -44,7 +44,7 @@ NOTHING = dict.fromkeys(load_protocol("validate")["checks"])
 def build(make_code):
     def factory(checks, engine="teacher", **kwargs):
         defaults = load_protocol("validate", "stringent")["checks"]
-        chosen = {name: {**defaults[name], **changes} for name, changes in checks.items()}
+        chosen = {name: {**(defaults[name] or {}), **changes} for name, changes in checks.items()}
         engine_options = {"potential": argon(1.1 * EPSILON)} if engine == "teacher" else {}
         return ValidateWorkChain.get_builder_from_protocol(
             codes={"python": make_code("python"), "lmp": make_code("lmp")},
@@ -106,6 +106,49 @@ def test_a_potential_that_binds_too_weakly_is_too_soft_by_as_much(build):
     assert {"eos_ar__energies_labeller", "dimer_ar__Ar_Ar_energies"} <= arrays
     assert results["validation"]["passed"] is False
     assert results["validation"].creator.process_label == "collect_validation"
+
+
+def test_energies_are_a_tenth_apart_and_frequencies_by_its_root(build):
+    one = {"structures": ["ar"]}
+    builder = build(
+        {
+            "phonons": {**one, "width_A": 10.0, "n_points": 10},
+            "size_transfer": {**one, "n_atoms": 100, "n_cells": 2},
+            "compression": {**one, "relative_volumes": [1.0, 0.8, 0.6]},
+            "surfaces": {
+                **one, "planes": [[1, 0, 0]], "thickness_A": 12.0, "vacuum_A": 12.0,
+                "max_relative_error": 0.05,
+            },
+            "interfaces": {
+                "interfaces": {"fault": {"cell": "fault", "crystals": ["ar"]}},
+                "max_relative_error": 0.2,
+            },
+        },
+    )  # fmt: skip
+    fault = crystal() * (2, 2, 4)
+    fault.positions[fault.positions[:, 2] > 2 * EDGE - 0.1, 0] += 0.2 * EDGE
+    cells = {"ar": crystal(), "fault": fault}
+    builder.structures = {name: orm.StructureData(ase=atoms) for name, atoms in cells.items()}
+    builder.max_concurrent = 4
+    results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    lines = lines_of(results)
+    for check, quantity, verdict in (
+        ("surfaces", "energy of surface (100) 0, unrelaxed", "fail"),
+        ("interfaces", "energy of the interface, as given", "pass"),
+    ):
+        line = lines[check, quantity]
+        assert line["potential"] / line["labeller"] == pytest.approx(1 / 1.1, rel=1e-4)
+        assert line["verdict"] == verdict
+    highest = lines["phonons", "highest frequency"]
+    assert highest["potential"] / highest["labeller"] == pytest.approx(1.1**-0.5, rel=1e-4)
+    # Solid argon ends at 2 THz: Y. Fujii et al., Phys. Rev. B 10, 3647 (1974).
+    assert highest["potential"] == pytest.approx(2.0, rel=0.1)
+    force = lines["size_transfer", "force RMSE per component, all atoms"]
+    assert force["difference"] / force["tolerance"] == pytest.approx(0.1 / 1.1 / 0.15, rel=1e-3)
+    assert results["labels"]["size_transfer_ar"].frames.systems[0].positions.shape[1] >= 100
+    repelled = [line for key, line in lines.items() if key[0] == "compression"]
+    assert {line["verdict"] for line in repelled} == {"pass"}
 
 
 def test_what_cannot_be_labelled_is_not_available_and_the_rest_is_kept(build, make_code):
