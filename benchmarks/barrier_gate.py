@@ -143,7 +143,7 @@ def main() -> None:
             flush=True,
         )
         if name == "with":
-            labels = campaign.outputs.history["iterations"][-1]["n_labels_total"]
+            labels = campaign.outputs.history["n_labels_total"]
     print(
         f"barrier_gate: teacher_eV={exact:.4f} error_without_eV={found['without'] - exact:+.4f} "
         f"error_with_eV={found['with'] - exact:+.4f} target_eV={arguments.target} labels={labels}"

@@ -218,7 +218,7 @@ def main() -> None:
     worst = max(comparisons, key=lambda item: abs(item.ratio - 1.0))
     force = campaign.outputs.final_errors["force"]["rmse_component"]
     print(
-        f"teacher_recovery: labels={records[-1]['n_labels_total']} learning_s="
+        f"teacher_recovery: labels={campaign.outputs.history['n_labels_total']} learning_s="
         f"{wall - production_wall:.0f} production_s={production_wall:.0f} "
         f"force_rmse_eV_A={force:.3f} "
         f"recovered={sum(item.recovered for item in comparisons)}/{len(comparisons)} "

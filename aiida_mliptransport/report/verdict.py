@@ -14,6 +14,11 @@ from .stages import humanise
 _CHECKS = {
     "relative_force_rmse": ("Blind force RMSE over the RMS of the forces", True),
     "share_accurate": ("Share of explored frames that are accurate", True),
+    "upper_trust_level_over_accepted_rmse": (
+        "Upper trust level over the force RMSE (per component) measured or asked for",
+        False,
+    ),
+    # Of earlier campaigns, whose archives are still read.
     "upper_trust_level_over_blind_rmse": (
         "Upper trust level over the blind force RMSE per component",
         False,

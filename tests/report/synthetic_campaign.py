@@ -281,7 +281,7 @@ class Campaign:
                 "checks": {
                     "relative_force_rmse": physics.check(rmse / 0.97, 0.15, "at most"),
                     "share_accurate": physics.check(0.943, 0.9, "at least"),
-                    "upper_trust_level_over_blind_rmse": physics.check(2.6, 3.0, "at most"),
+                    "upper_trust_level_over_accepted_rmse": physics.check(2.6, 3.0, "at most"),
                     "production_atoms": physics.check(64, 64, "at least"),
                     "temperatures": physics.check(4, 3, "at least"),
                     "unresolved_diffusion": physics.check(

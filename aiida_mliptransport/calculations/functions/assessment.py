@@ -10,6 +10,7 @@ from aiida.engine import calcfunction
 from scipy.stats import norm
 
 from .checks import (
+    accepted_rmse,
     at_least,
     at_most,
     decision,
@@ -65,8 +66,9 @@ def assess_iteration(
             _share_below(selection.get_dict(), calibrated_levels["low"]),
             goal["min_share_accurate"],
         ),
-        "upper_trust_level_over_blind_rmse": at_most(
-            calibrated_levels["high"] / rmse, goal["max_trust_over_rmse"]
+        "upper_trust_level_over_accepted_rmse": at_most(
+            calibrated_levels["high"] / accepted_rmse(errors.get_dict(), goal),
+            goal["max_trust_over_rmse"],
         ),
     }
     if ladder["n_stages"] > 1:
@@ -163,7 +165,7 @@ def collect_history(
             name: last[name]
             for name in (
                 "share_accurate",
-                "upper_trust_level_over_blind_rmse",
+                "upper_trust_level_over_accepted_rmse",
                 "structures_at_the_last_stage",
                 "observable_interval",
                 "observable_change",

@@ -19,9 +19,10 @@ from ...science.selection import (
     pooled_size,
     trust_levels_from_blind,
 )
+from .checks import accepted_rmse
 
 #: Raised when the meaning of a calibration changes: AiiDA's cache hash knows this file only.
-CALIBRATION_VERSION = "1"
+CALIBRATION_VERSION = "2"
 
 
 @calcfunction
@@ -37,7 +38,12 @@ def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
         ``low_factor`` and ``high_factor``: levels over the force RMSE per component. (The maximum
         deviation is that of a vector, over all atoms, so it exceeds the RMSE also in a good model.)
     """
-    return orm.Dict(_by_factors(errors.get_dict(), parameters.get_dict()))
+    content = errors.get_dict()
+    if "force" in content:
+        rmse, source = content["force"]["rmse_component"], "blind test"
+    else:
+        rmse, source = content["final_force_rmse_eV_A"]["highest"], "training"
+    return orm.Dict(_by_factors(float(rmse), source, parameters.get_dict()))
 
 
 @calcfunction
@@ -54,14 +60,15 @@ def calibrate_trust_levels(
     Parameters
     ----------
     errors
-        ``errors`` of this iteration's blind test; its force RMSE sets the fall-back and the cap.
+        ``errors`` of this iteration's blind test; :func:`.checks.accepted_rmse` of it sets the
+        fall-back and the cap.
     parameters
         ``calibration`` (``coverage``, ``min_independent``, ``accurate_error`` and
         ``failed_error`` over the RMS force vector of the species; None: never calibrate),
         ``trust_levels`` (fall-back in eV/Å; None: by ``low_factor`` and ``high_factor``).
     targets
-        ``max_trust_over_rmse``: the upper level is never above it times the blind RMSE per
-        component, and the lower one stays below in the proportion of the two factors.
+        ``max_relative_force_rmse``; ``max_trust_over_rmse``: the upper level is never above it
+        times the accepted RMSE, and the lower one stays below in the proportion of the two factors.
     nodes
         ``frames__<name>`` and ``predictions__<name>``: labelled blind frames, drawn uniformly and
         never trained on, and the committee's ``predictions`` for them; ``selection__<name>``: the
@@ -71,11 +78,12 @@ def calibrate_trust_levels(
     -------
     dict
         ``levels``: ``low``, ``high`` (eV/Å), ``source`` (``calibrated``, ``partly calibrated``,
-        ``given`` or ``blind test``), ``reasons``, ``by_species``; ``points``: deviation and error
-        (eV/Å) of each frame by species.
+        ``given``, ``blind test`` or ``target``), ``reasons``, ``by_species``; ``points``: deviation
+        and error (eV/Å) of each frame by species.
     """
     settings = parameters.get_dict()
-    fallback = _fallback(errors.get_dict(), settings)
+    accepted = accepted_rmse(errors.get_dict(), targets.get_dict())
+    fallback = _fallback(errors.get_dict(), settings, accepted)
     asked = settings.get("calibration")
     scores = _scores(nodes)
     points = orm.ArrayData()
@@ -90,8 +98,7 @@ def calibrate_trust_levels(
             symbol: _calibrate(one, share * len(one.error), asked) for symbol, one in scores.items()
         }
         # Rounding must not lift it above the multiple that the same target checks.
-        cap = float(targets["max_trust_over_rmse"]) * float(errors["force"]["rmse_component"])
-        cap *= 1.0 - 1e-12
+        cap = float(targets["max_trust_over_rmse"]) * accepted * (1.0 - 1e-12)
         proportion = float(settings["low_factor"]) / float(settings["high_factor"])
         levels = _join(species, fallback, cap, proportion)
     return {
@@ -100,13 +107,9 @@ def calibrate_trust_levels(
     }
 
 
-def _by_factors(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    if "force" in content:
-        rmse, source = content["force"]["rmse_component"], "blind test"
-    else:
-        rmse, source = content["final_force_rmse_eV_A"]["highest"], "training"
+def _by_factors(rmse: float, source: str, settings: dict[str, Any]) -> dict[str, Any]:
     proposal = trust_levels_from_blind(
-        float(rmse),
+        rmse,
         low_factor=float(settings["low_factor"]),
         high_factor=float(settings["high_factor"]),
         convention="component",
@@ -114,20 +117,25 @@ def _by_factors(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, 
     return {
         "low": proposal.levels.low,
         "high": proposal.levels.high,
-        "force_rmse": float(rmse),
+        "force_rmse": rmse,
         "source": source,
         "reasons": list(proposal.reasons),
     }
 
 
-def _fallback(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _fallback(errors: dict[str, Any], settings: dict[str, Any], accepted: float) -> dict[str, Any]:
+    rmse = float(errors["force"]["rmse_component"])
     given = settings.get("trust_levels")
+    if not given and accepted > rmse:
+        made = _by_factors(accepted, "target", settings)
+        reason = f"the blind RMSE is {rmse:.3g} eV/Å, better than the {accepted:.3g} asked for"
+        return {**made, "force_rmse": rmse, "reasons": [reason, *made["reasons"]]}
     if not given:
-        return _by_factors(content, settings)
+        return _by_factors(rmse, "blind test", settings)
     return {
         "low": float(given["low"]),
         "high": float(given["high"]),
-        "force_rmse": float(content["force"]["rmse_component"]),
+        "force_rmse": rmse,
         "source": "given",
         "reasons": ["fixed levels of the protocol or the campaign file"],
     }
@@ -228,7 +236,9 @@ def _join(
     if high > cap:
         high = cap
         low = min(low, proportion * cap)
-        reasons.append(f"high lowered to {cap:.3g} eV/Å, max_trust_over_rmse times the blind RMSE")
+        reasons.append(
+            f"high lowered to {cap:.3g} eV/Å, max_trust_over_rmse times the RMSE accepted"
+        )
     if not (0 < low < high and math.isfinite(high)):
         reasons.append(f"levels {low:.3g} and {high:.3g} eV/Å do not fit; the fall-back is used")
         return {

@@ -59,14 +59,14 @@ def selection(n, size):
     return orm.Dict({"n_blind_chosen": n, "blind": {"effective_size": size}})
 
 
-def calibrate(tests, selections, **changes):
+def calibrate(tests, selections, allowed=0.15, **changes):
     nodes = {}
     for name, (frames, predictions) in tests.items():
         nodes |= {f"frames__{name}": frames, f"predictions__{name}": predictions}
     made = calibrate_trust_levels(
-        errors=orm.Dict({"force": {"rmse_component": RMSE}}),
+        errors=orm.Dict({"force": {"rmse_component": RMSE, "reference_rms": 1.0}}),
         parameters=orm.Dict({**SETTINGS, **changes}),
-        targets=orm.Dict({"max_trust_over_rmse": 3.0}),
+        targets=orm.Dict({"max_trust_over_rmse": 3.0, "max_relative_force_rmse": allowed}),
         **nodes,
         **{f"selection__{name}": node for name, node in selections.items()},
     )
@@ -103,6 +103,17 @@ def test_too_few_independent_frames_leave_the_factors_and_say_so():
     assert levels["calibration"] == "not available"
     reason = levels["by_species"]["Li"]["reason"]
     assert reason == "not available: 12.0 independent blind frames, 20 are needed"
+
+
+def test_a_model_better_than_asked_for_is_measured_by_what_was_asked_for():
+    few = {"current": blind(12, {3: 2.0, 17: 4.0})}
+    levels, _ = calibrate(few, {"a": selection(12, 12.0)}, allowed=0.6)
+    assert levels["low"] == pytest.approx(1.5 * 0.6)
+    assert (levels["source"], levels["force_rmse"]) == ("target", RMSE)
+    assert "better than the 0.6 asked for" in levels["reasons"][0]
+    many = {"current": blind(30, {3: 0.2, 17: 0.2})}
+    levels, _ = calibrate(many, {"a": selection(30, 30)}, allowed=0.6)
+    assert levels["high"] == pytest.approx(3.0 * 0.6)
 
 
 def test_fixed_levels_are_the_fall_back_where_they_are_given():
