@@ -88,7 +88,7 @@ def first_frames(atoms: Atoms) -> FrameSetData:
     return FrameSetData(frames, level_of_theory=level)
 
 
-def campaign(programs: Path, seed: int, parameters: dict) -> orm.WorkChainNode:
+def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.WorkChainNode:
     """Submit a campaign of one iteration: AuCu labelled with EMT, a committee of two."""
     atoms = bulk("Cu", "fcc", a=3.8, cubic=True) * (2, 1, 1)
     atoms.symbols[::2] = "Au"
@@ -110,6 +110,7 @@ def campaign(programs: Path, seed: int, parameters: dict) -> orm.WorkChainNode:
             },
             "selection": {"n_candidates": 2, "n_blind": 1, "blind_start_ps": 0.0},
             "budget": {"max_iterations": 1},
+            "targets": targets,
         },
         options={stage: {"max_wallclock_seconds": 120}
                  for stage in ("label", "train", "explore", "evaluate")},
@@ -323,6 +324,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--about", type=int)
     parser.add_argument("--parameters", type=json.loads, default={})
+    parser.add_argument("--targets", type=json.loads, default={})
     parser.add_argument("--timeout", type=float, default=TIMEOUT)
     parser.add_argument("--kills", type=json.loads, default=[])
     given = parser.parse_args()
@@ -338,7 +340,7 @@ def main() -> None:
 def run_and_kill(given: argparse.Namespace) -> dict:
     """Run a campaign, kill what is asked for on the way, and return the facts about both."""
     start = time.monotonic()
-    node = campaign(given.programs, given.seed, given.parameters)
+    node = campaign(given.programs, given.seed, given.parameters, given.targets)
     facts: dict = {"kills": []}
     before: dict[str, list[str]] = {}
     for one in given.kills:

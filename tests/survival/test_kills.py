@@ -1,4 +1,4 @@
-"""A campaign by a real daemon, parts of which are killed: it ends as if nothing had happened."""
+"""A campaign by a real daemon that is killed in parts, resumed, or done at once."""
 
 from __future__ import annotations
 
@@ -82,6 +82,20 @@ def test_a_campaign_survives_a_killed_worker_then_broker_then_daemon(profile, un
     facts = profile.campaign(kills=json.dumps(moments(1, N_PROCESSES, KILLS)))
     check_killed(facts)
     assert facts["results"] == undisturbed["results"]
+
+
+def test_a_campaign_that_meets_its_targets_labels_no_candidates(profile, undisturbed):
+    facts = profile.campaign(targets=json.dumps({"max_relative_force_rmse": 100.0}))
+    assert facts["exit_status"] == 0, facts["exit_message"]
+    (record,) = facts["iterations"]
+    assert record["converged"]
+    assert record["selection"]["n_candidates_chosen"] == 2
+    assert record["n_candidates_labelled"] == 0
+    assert "iteration_01_label_blind" in facts["called"]
+    assert "iteration_01_label_candidates" not in facts["called"]
+    blind = record["n_blind_labelled"]
+    assert facts["labels"]["counted"] == facts["labels"]["made"] == blind == 1
+    assert "iteration_01_label_candidates" in undisturbed["called"]
 
 
 def test_a_campaign_that_ended_for_its_budget_goes_on_with_what_it_had(profile, undisturbed):
