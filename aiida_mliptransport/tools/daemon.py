@@ -1,10 +1,10 @@
 """The processes of a profile's daemon, as the operating system sees them, and ending stray ones.
 
-The supervisor (circus) starts the broker and the workers. When it is killed they go on without it,
-and a daemon that is started then puts others beside them. When the broker is killed the supervisor
-starts another, which the workers that are there never find (aiida-core 2.9.4). A killed broker
-leaves the file that says where its sockets were, and a worker that reads it before the next broker
-has written its own listens there for ever.
+The supervisor (circus) starts the broker, the workers and a process that counts what they use. When
+it is killed they go on without it, and a daemon that is started then puts others beside them. When
+the broker is killed the supervisor starts another, which the workers that are there never find
+(aiida-core 2.9.4). A killed broker leaves the file that says where its sockets were, and a worker
+that reads it before the next broker has written its own listens there for ever.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from aiida.manage import get_config, get_manager
 
 #: Word of the command line that tells what a process of the daemon does.
 ROLES = {"start-circus": "supervisor", "broker": "broker", "worker": "worker"}
+
+#: How the command line of the process that counts begins after ``python -c``.
+STATISTICS = "from circus import stats"
 
 #: Set for every process that the daemon starts, and for none that a user starts by hand.
 MARK = ("PYTHONUNBUFFERED", "True")
@@ -41,7 +44,10 @@ RESTART_SECONDS = 60
 
 @dataclass(frozen=True)
 class DaemonProcess:
-    """One process of the daemon: its role (supervisor, broker, worker) and its parent's PID."""
+    """One process of the daemon: its role and its parent's PID.
+
+    The role is supervisor, broker, worker or statistics.
+    """
 
     process: psutil.Process
     role: str
@@ -79,7 +85,13 @@ def _processes(client: DaemonClient) -> Iterator[DaemonProcess]:
 
 
 def _role(words: list[str], profile: str) -> str | None:
-    """Return the role in a command line ``verdi -p PROFILE daemon ROLE``, None for others."""
+    """Return the role in a command line ``verdi -p PROFILE daemon ROLE``, None for others.
+
+    That of the process that counts has the name of the profile's log instead.
+    """
+    if any(word.startswith(STATISTICS) for word in words):
+        log = f"circus-{profile}.log"
+        return "statistics" if any(os.path.basename(word) == log for word in words) else None
     if "daemon" not in words or profile not in words:
         return None
     following = words[words.index("daemon") + 1 :]
@@ -104,7 +116,7 @@ def was_killed() -> bool:
 
 
 def strays() -> list[DaemonProcess]:
-    """Return workers and brokers that no living supervisor looks after, workers first."""
+    """Return the processes that no living supervisor looks after, workers first."""
     supervisor = supervisor_pid()
     found = [
         entry
@@ -115,13 +127,13 @@ def strays() -> list[DaemonProcess]:
 
 
 def end_strays() -> list[DaemonProcess]:
-    """End stray workers and brokers; return them.
+    """End stray processes; return them.
 
     What they worked on goes on under the next daemon. A stray broker that a living daemon uses is
     left alone, because that daemon would not start another.
     """
     alive = supervisor_pid() is not None
-    chosen = [entry for entry in strays() if entry.role == "worker" or not alive]
+    chosen = [entry for entry in strays() if entry.role != "broker" or not alive]
     for entry in chosen:
         _end(entry.process)
     return chosen

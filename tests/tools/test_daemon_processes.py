@@ -20,18 +20,21 @@ pytestmark = pytest.mark.medium
 #: A program that does nothing, under the command line of a process of the daemon.
 SLEEP = "import time; time.sleep(60)"
 
+#: The same under the command line of the process that counts for the supervisor.
+COUNT = "from circus import stats; import time; time.sleep(60)"
+
 
 @pytest.fixture
 def start(aiida_profile):
     """Return a function that starts a process which looks like one of the daemon's."""
     started = []
 
-    def factory(role, profile=aiida_profile.name, marked=True, home=None):
-        command = [sys.executable, "-c", SLEEP, "verdi", "-p", profile, "daemon", role]
+    def factory(role, profile=aiida_profile.name, marked=True, home=None, command=None):
+        words = command or [SLEEP, "verdi", "-p", profile, "daemon", role]
         environment = {**os.environ, "AIIDA_PATH": str(home or get_config().dirpath)}
         if marked:
             environment["PYTHONUNBUFFERED"] = "True"
-        started.append(subprocess.Popen(command, env=environment))
+        started.append(subprocess.Popen([sys.executable, "-c", *words], env=environment))
         return started[-1]
 
     yield factory
@@ -75,6 +78,20 @@ def test_stray_workers_and_then_the_broker_are_ended(start, no_daemon):
     assert pids(daemon.end_strays(), [broker, worker]) == [worker.pid, broker.pid]
     assert worker.poll() is not None
     assert broker.poll() is not None
+
+
+def test_what_counts_for_a_killed_daemon_is_ended_and_that_of_another_profile_is_not(
+    start, no_daemon, aiida_profile
+):
+    own, other = (
+        start("worker", command=[COUNT, "--log-output", f"/anywhere/circus-{name}.log"])
+        for name in (aiida_profile.name, "another")
+    )
+    (found,) = [entry for entry in daemon.strays() if entry.pid in (own.pid, other.pid)]
+    assert (found.pid, found.role) == (own.pid, "statistics")
+    assert pids(daemon.end_strays(), [own, other]) == [own.pid]
+    assert own.poll() is not None
+    assert other.poll() is None
 
 
 def test_a_worker_that_does_not_listen_is_killed(start, no_daemon, monkeypatch):
