@@ -10,18 +10,17 @@ from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
 from ...calculations.functions.assessment import collect_history
 from ...calculations.functions.frames import merge_frames
-from ...calculations.functions.selection import select_frames
 from ...calculations.functions.trajectories import compare_rdf, last_structure
-from ...calculations.functions.trust import propose_trust_levels
 from ...data.frames import FrameSetData
-from ..label.engines import LABEL_ENGINES, engine_of
+from ..label.engines import engine_of
 from ..naming import derived_seed
 from ..submission import failure_reason
 from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .barriers import BarrierGateWorkChain
-from .exploring import ExploringWorkChain, trajectories_of
+from .exploring import trajectories_of
 from .judging import stage_name
+from .labelling import LabellingWorkChain, n_failures
 from .ports import (
     AIMD_ENGINES,
     define_exit_codes,
@@ -38,7 +37,7 @@ FINISH_EXTRA = "mliptransport_finish"
 MAX_FRAME_NODES = 50
 
 
-class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
+class ActiveLearningWorkChain(LabellingWorkChain, BarrierGateWorkChain):
     """From structures and a labeller to a potential whose errors on unseen MD are known."""
 
     @classmethod
@@ -131,7 +130,7 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
             return None
         frames = self.ctx.aimd.outputs.frames
         self.ctx.frames["initial"] = frames
-        self.ctx.labels += frames.n_frames + _n_failures(self.ctx.aimd)
+        self.ctx.labels += frames.n_frames + n_failures(self.ctx.aimd)
         self.ctx.labeller_runs = trajectories_of(self.ctx.aimd)
         self.report(f"{frames.n_frames} first frames")
         return None
@@ -224,116 +223,6 @@ class ActiveLearningWorkChain(ExploringWorkChain, BarrierGateWorkChain):
             )
         self.ctx.committee = potentials
         return None
-
-    def select(self) -> Any:
-        """Choose candidates, and blind frames from trajectories of their own."""
-        if not trajectories_of(self.ctx.exploration):
-            return self._stop_early(
-                self.exit_codes.ERROR_EXPLORATION_FAILED.format(
-                    stage=self.stage, reason=failure_reason(self.ctx.exploration)
-                )
-            )
-        selection = self.inputs.selection.get_dict()
-        if self.ctx.trust is None:
-            # Before the first blind test there is only the error on what was trained on.
-            self.ctx.trust = self.run_once(
-                "first_trust_levels",
-                propose_trust_levels,
-                errors=self.ctx.train.outputs.results,
-                parameters=self.inputs.selection,
-            )["result"]
-        # A committee may agree and be wrong: while the blind error is too large, labels are needed
-        # whatever the deviation says. Before the first blind test that may well be.
-        inaccurate = (
-            not self.ctx.records or not self._last_checks()["relative_force_rmse"]["passed"]
-        )
-        remaining = self.inputs.budget["max_labels"] - self.ctx.labels
-        parameters = {**selection, "top_up": bool(inaccurate)}
-        parameters["n_blind"] = max(1, min(selection["n_blind"], remaining))
-        parameters["n_candidates"] = max(
-            0, min(selection["n_candidates"], remaining - parameters["n_blind"])
-        )
-        try:
-            made = self.run_once(
-                f"{self.stage}_select",
-                select_frames,
-                parameters=orm.Dict(parameters),
-                trust_levels=self.ctx.trust,
-                seed=orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_select", 0)),
-                **{f"trajectory__{k}": v for k, v in trajectories_of(self.ctx.exploration).items()},
-                **self._described(),
-            )
-        except ValueError as error:
-            return self._stop_early(
-                self.exit_codes.ERROR_SELECTION_FAILED.format(stage=self.stage, reason=str(error))
-            )
-        self.ctx.selection = made["selection"]
-        self.ctx.chosen = {key: made[key] for key in ("candidates", "blind") if key in made}
-        self._move_on()
-        counts = self.ctx.selection.get_dict()
-        self.report(
-            f"{self.stage}: {counts['accurate']} accurate, {counts['candidate']} candidate, "
-            f"{counts['failed']} failed, {counts['unphysical']} unphysical of "
-            f"{counts['n_frames']} frames; {counts['n_blind_chosen']} for the blind test, "
-            f"{counts['n_candidates_chosen']} to label if it is not passed"
-        )
-        return None
-
-    def _last_checks(self) -> dict[str, Any]:
-        return self.ctx.records[max(self.ctx.records)]["checks"]
-
-    def label_blind(self) -> Any:
-        """Label the blind frames in a process of their own, so that no training can take them."""
-        return self._label("blind")
-
-    def inspect_blind(self) -> Any:
-        """Keep the labelled blind frames; stop when the labeller failed on too many."""
-        return self._inspect_labels("blind", self.ctx.blind)
-
-    def should_label(self) -> bool:
-        """A target is missed, and there are frames to learn from."""
-        return not self.ctx.stop_reason and "candidates" in self.ctx.chosen
-
-    def label_candidates(self) -> Any:
-        """Label what the next training, or the final one, gets."""
-        return self._label("candidates")
-
-    def inspect_candidates(self) -> Any:
-        """Add the labelled frames; stop when the labeller failed on too many."""
-        return self._inspect_labels("candidates", self.ctx.frames)
-
-    def _label(self, kind: str) -> Any:
-        if kind not in self.ctx.chosen:
-            return None
-        engine = engine_of(self.inputs.label)
-        process = LABEL_ENGINES[engine]
-        node = self.submit_once(
-            f"{self.stage}_label_{kind}",
-            process,
-            {
-                **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
-                "frames": self.ctx.chosen[kind],
-                "max_concurrent": self.inputs.max_concurrent,
-            },
-        )
-        return ToContext(labelling=node)
-
-    def _inspect_labels(self, kind: str, known: dict[str, FrameSetData]) -> Any:
-        if kind not in self.ctx.chosen:
-            return None
-        node = self.ctx.labelling
-        self.ctx.n_failed_labels += _n_failures(node)
-        # Labels that the profile had count too: a campaign takes the same course again.
-        self.ctx.labels += self.ctx.chosen[kind].n_frames
-        if "frames" in node.outputs:
-            known[self.stage] = node.outputs.frames
-        if node.is_finished_ok:
-            return None
-        return self._stop_early(
-            self.exit_codes.ERROR_LABELLING_FAILED.format(
-                stage=f"{self.stage} ({kind})", reason=failure_reason(node)
-            )
-        )
 
     def train_final(self) -> Any:
         """Train longer on all but the blind frames."""
@@ -477,7 +366,3 @@ def _temperature_of(key: str) -> int:
     if found is None:
         raise ValueError(f"run {key!r} has no temperature in its name")
     return int(found[1])
-
-
-def _n_failures(node: orm.ProcessNode) -> int:
-    return len(node.outputs.failures["failures"]) if "failures" in node.outputs else 0
