@@ -189,15 +189,13 @@ def with_barriers(passed, judged=True):
     if judged:
         verdict = orm.Dict({"passed": passed, "n_images": 7})
         loop.child("iteration_02_judge_barriers", verdict=verdict, frames=frames(3))
-    if judged and not passed:
-        loop.child("iteration_02_label_candidates", frames=frames(2))
     return loop
 
 
 def test_images_that_a_campaign_learned_from_are_kept_and_all_of_them_were_labels():
     state = resume._state(with_barriers(passed=False).node)
     assert sorted(state["frames"])[-1] == "iteration_02_barriers"
-    assert state["labels"].value == 19 + 7 + 2
+    assert state["labels"].value == 19 + 7
     assert list(state["barriers"]) == ["iteration_02"]
     ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, state)
@@ -211,6 +209,19 @@ def test_a_campaign_whose_barriers_agree_has_only_the_final_training_left():
     ctx = SimpleNamespace(trust=None, ladder_state=None, stop_reason="", iteration=0, records={})
     resume.restore(ctx, state)
     assert ctx.stop_reason.startswith("targets met")
+
+
+@pytest.mark.parametrize(("labelled", "last"), [(True, "iteration_02"), (False, "iteration_01")])
+def test_where_images_cannot_be_learned_from_the_candidates_are(labelled, last):
+    loop = with_barriers(passed=False, judged=False)
+    verdict = orm.Dict({"passed": False, "n_images": 7})
+    other = FrameSetData(frames(3).frames, level_of_theory={"engine": "another"})
+    loop.child("iteration_02_judge_barriers", verdict=verdict, frames=other)
+    if labelled:
+        loop.child("iteration_02_label_candidates", frames=frames(2))
+    state = resume._state(loop.node)
+    assert max(state["records"]) == last
+    assert "iteration_02_barriers" not in state["frames"]
 
 
 def test_an_iteration_whose_barriers_were_not_judged_begins_anew():

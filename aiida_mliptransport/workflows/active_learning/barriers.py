@@ -74,6 +74,8 @@ class BarrierGateWorkChain(JudgingWorkChain):
             return
         if can_be_trained_with(made["frames"], self.ctx.frames.values()):
             self.ctx.frames[f"{self.stage}_barriers"] = made["frames"]
+            # The rest of what was explored is known well enough.
+            self.ctx.chosen = {}
             self.report(f"{self.stage}: {made['frames'].n_frames} images join the training")
         else:
             self.report(

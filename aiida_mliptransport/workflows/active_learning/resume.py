@@ -134,7 +134,7 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
     """Return the content of ``resumed`` after the last whole iteration of ``node``."""
     state = _first_frames(node)
     number = len(state["records"]) + 1
-    while _is_whole(node, f"iteration_{number:02d}"):
+    while _is_whole(node, f"iteration_{number:02d}", state["frames"]):
         stage = f"iteration_{number:02d}"
         step = {
             name: _outputs(node, f"{stage}_{name}")
@@ -159,32 +159,40 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         if judged:
             state["barriers"][stage] = judged["verdict"]
             labels += judged["verdict"]["n_images"]
-        learn = "frames" in judged and not judged["verdict"]["passed"]
-        if learn and can_be_trained_with(judged["frames"], state["frames"].values()):
+        if _learns_from(judged, state["frames"]):
             state["frames"][f"{stage}_barriers"] = judged["frames"]
         state["labels"] = orm.Int(labels)
         number += 1
     return state
 
 
-def _is_whole(node: orm.WorkChainNode, stage: str) -> bool:
+def _is_whole(node: orm.WorkChainNode, stage: str, known: Mapping[str, FrameSetData]) -> bool:
     """Return whether an iteration was assessed and did all that followed from the assessment.
 
     Its barriers are judged where all else is met, and its candidates labelled where anything is
-    missed.
+    missed and no images of a barrier tell of it.
     """
     assessed = _finished(node, f"{stage}_assess")
     if assessed is None:
         return False
-    closed = assessed.outputs.result["converged"]
-    if closed and "neb" in node.inputs:
-        judged = _finished(node, f"{stage}_judge_barriers")
-        if judged is None:
+    if assessed.outputs.result["converged"]:
+        if "neb" not in node.inputs:
+            return True
+        judged = _outputs(node, f"{stage}_judge_barriers")
+        if not judged:
             return False
-        closed = judged.outputs.verdict["passed"]
-    if closed or "candidates" not in _outputs(node, f"{stage}_select"):
+        if judged["verdict"]["passed"] or _learns_from(judged, known):
+            return True
+    if "candidates" not in _outputs(node, f"{stage}_select"):
         return True
     return _finished(node, f"{stage}_label_candidates") is not None
+
+
+def _learns_from(judged: Mapping[str, Any], known: Mapping[str, FrameSetData]) -> bool:
+    """Return whether the images of a comparison of barriers joined the training."""
+    if "frames" not in judged or judged["verdict"]["passed"]:
+        return False
+    return can_be_trained_with(judged["frames"], known.values())
 
 
 def _converged(records: Mapping[str, Any], barriers: Mapping[str, Any]) -> bool:
