@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from aiida import orm
 from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
 from aiida.orm.nodes.data.base import to_aiida_type
-from ase.geometry import find_mic
 
 from ..data.frames import FrameSetData
+from ..science.barriers import continuous, images_problem
 from ..science.frames import System
 from .cp2k_band_input import IMAGES_FILE, band_files, band_force_eval, band_motion, image_file
 from .cp2k_base import BaseCp2kCalculation, Cp2kTask, write_text
 from .cp2k_input import force_eval, xyz_text
 from .cp2k_settings import Cp2kNebParameters, Cp2kSettings
 from .parameters import validation_message
-
-#: Å; images no farther apart than this are one.
-_SAME_IMAGE = 1e-6
 
 
 class Cp2kNebCalculation(BaseCp2kCalculation):
@@ -86,17 +81,7 @@ class Cp2kNebCalculation(BaseCp2kCalculation):
     def problem(
         cls, value: Mapping[str, Any], settings: Cp2kSettings, system: System
     ) -> str | None:
-        if system.n_frames < 3:
-            return f"path has {system.n_frames} images, expected both ends and one or more between"
-        apart = float(np.abs(system.cells - system.cells[0]).max())
-        if apart > _SAME_IMAGE:
-            return f"the cells of path differ by up to {apart:.2g} Å, expected one cell"
-        steps = np.diff(continuous(system).positions, axis=0)
-        lengths = np.linalg.norm(steps, axis=(1, 2))
-        if lengths.min() < _SAME_IMAGE:
-            same = int(np.argmin(lengths))
-            return f"images {same} and {same + 1} of path are the same; leave one of them out"
-        return None
+        return images_problem(system)
 
     def task(self, folder: Folder, settings: Cp2kSettings, system: System) -> Cp2kTask:
         neb = Cp2kNebParameters.model_validate(self.inputs.neb.get_dict())
@@ -119,14 +104,6 @@ class Cp2kNebCalculation(BaseCp2kCalculation):
             motion=band_motion(neb, images),
             files=(IMAGES_FILE, *files["positions"], *files["outputs"]),
         )
-
-
-def continuous(system: System) -> System:
-    """Return the images so that no atom jumps by a lattice vector from one to the next."""
-    steps = [
-        find_mic(step, system.cells[0], system.pbc)[0] for step in np.diff(system.positions, axis=0)
-    ]
-    return replace(system, positions=np.cumsum([system.positions[0], *steps], axis=0))
 
 
 def _validate_neb(value: orm.Dict | None, _: Any) -> str | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from aiida import orm
 from aiida.engine import ExitCode
-from ase.geometry import find_mic
 
 from ..calculations.cp2k_band_input import IMAGES_FILE, band_files
 from ..calculations.cp2k_job import job_level_of_theory, job_system
@@ -19,13 +16,8 @@ from ..science.barriers import max_band_force
 from ..science.cp2k_band import BandStep, read_band
 from ..science.cp2k_output import MainOutput
 from ..science.frames import Frames, System
+from .band import band_results, collapse, explosion
 from .cp2k_base import BaseCp2kParser, frame_failure
-
-#: An image this far above the initial one (eV) is no point of a migration path.
-EXPLOSION_EV = 100.0
-
-#: Ends that are no farther apart than this (Å, of the atom that moves most) are one minimum.
-SAME_MINIMUM_A = 0.1
 
 
 class Cp2kNebParser(BaseCp2kParser):
@@ -72,7 +64,18 @@ class Cp2kNebParser(BaseCp2kParser):
                 "frames",
                 FrameSetData(labelled, level_of_theory=level, engine_version=output.version),
             )
-            self.out("results", orm.Dict(_results(good, forces, done, output)))
+            self.out(
+                "results",
+                orm.Dict(
+                    band_results(
+                        [step.step for step in good],
+                        [step.energies for step in good],
+                        forces,
+                        done,
+                        output.version,
+                    )
+                ),
+            )
         if output.abort_message and "SCF run NOT converged" in output.abort_message:
             # CP2K 2024.1 and later stop there, before they write the step.
             return self._unconverged("an image", good)
@@ -97,20 +100,13 @@ class Cp2kNebParser(BaseCp2kParser):
         self, band: System, neb: Cp2kNebParameters, done: bool, force: float
     ) -> ExitCode | None:
         """Return what is wrong with the band at the end of a run that came to its own end."""
-        assert band.energies is not None
         codes = self.exit_codes
-        height = band.energies - band.energies[0]
-        if height.max() > EXPLOSION_EV:
-            image = int(np.argmax(height))
-            return codes.ERROR_IMAGE_EXPLODED.format(
-                reason=f"image {image} is {height[image]:.0f} eV above the initial one: atoms "
-                "collide on this path"
-            )
-        way = find_mic(band.positions[-1] - band.positions[0], band.cells[0], band.pbc)[0]
-        if neb.relax_ends and np.linalg.norm(way, axis=1).max() < SAME_MINIMUM_A:
-            return codes.ERROR_ENDS_COLLAPSED.format(
-                reason="both ends relaxed to one minimum: there is no barrier"
-            )
+        exploded = explosion(band)
+        if exploded:
+            return codes.ERROR_IMAGE_EXPLODED.format(reason=exploded)
+        collapsed = collapse(band) if neb.relax_ends else None
+        if collapsed:
+            return codes.ERROR_ENDS_COLLAPSED.format(reason=collapsed)
         if not done:
             return codes.ERROR_BAND_NOT_CONVERGED.format(reason=f"largest force {force:.3f} eV/Å")
         return None
@@ -130,25 +126,3 @@ def _band(given: System, step: BandStep) -> System:
         origins=np.array(given.identities()[:1] * count),
         steps=np.arange(count),
     )
-
-
-def _results(
-    steps: list[BandStep], forces: list[float], done: bool, output: MainOutput
-) -> dict[str, Any]:
-    energies = steps[-1].energies
-    highest = int(np.argmax(energies))
-    return {
-        "completed": done,
-        "n_steps": steps[-1].step,
-        "n_images": len(energies) - 2,
-        "highest_image": highest,
-        "barrier_eV": float(energies[highest] - energies[0]),
-        "reverse_barrier_eV": float(energies[highest] - energies[-1]),
-        "reaction_energy_eV": float(energies[-1] - energies[0]),
-        "max_force_eV_A": forces[-1],
-        "history": {
-            "max_force_eV_A": forces,
-            "barrier_eV": [step.barrier for step in steps],
-        },
-        "engine_version": output.version,
-    }

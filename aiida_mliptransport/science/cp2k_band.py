@@ -37,11 +37,6 @@ class BandStep:
     forces: FloatArray
     unconverged: tuple[int, ...]
 
-    @property
-    def barrier(self) -> float:
-        """Energy (eV) of the highest image over the initial one."""
-        return float(self.energies.max() - self.energies[0])
-
 
 def read_band(positions: Sequence[str], outputs: Sequence[str], images: str) -> list[BandStep]:
     """Return the steps of a band that all files have whole, in order.

@@ -4,6 +4,7 @@ from .band_force import max_band_force
 from .directional import DirectionalPath, DirectionalPaths, directional_end_points
 from .end_point_checks import check_end_points
 from .end_points import EndPoints, EndPointsError, match_order
+from .given_images import continuous, images_problem
 from .harvest import Harvest, HarvestedHop, harvest_hops
 from .harvest_settings import HarvestSettings
 from .hop_kinds import HopKind, classify_hop
@@ -28,10 +29,12 @@ __all__ = [
     "check_end_points",
     "classify_hop",
     "closest_approach",
+    "continuous",
     "directional_end_points",
     "distinct_mechanisms",
     "force_errors_along",
     "harvest_hops",
+    "images_problem",
     "match_order",
     "max_band_force",
     "path_profile",
