@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,18 @@ class VaspMDCalculation(VaspCalculation):
         return calcinfo
 
 
-def stop_request(seconds: int | None) -> str:
-    """Return shell lines that write VASP's STOPCAR after most of the time."""
+def stop_request(seconds: int | None, folders: Iterable[str] = (".",)) -> str:
+    """Return shell lines that write VASP's STOPCAR into the folders after most of the time."""
     if seconds is None:
         return ""
+    files = " ".join(f"{folder}/STOPCAR" for folder in folders)
     return (
         "(\n"
         "  trap 'kill \"$nap\"; exit 0' TERM\n"
         f"  sleep {max(1, int(STOP_SHARE * seconds))} &\n"
         "  nap=$!\n"
         '  wait "$nap"\n'
-        "  echo 'LSTOP = .TRUE.' > STOPCAR\n"
+        f"  echo 'LSTOP = .TRUE.' | tee {files}\n"
         ") > /dev/null 2>&1 &\n"
         "stop_request=$!\n"
         "trap 'kill \"$stop_request\" 2> /dev/null' EXIT\n"

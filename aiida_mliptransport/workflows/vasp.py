@@ -14,7 +14,7 @@ from aiida_vasp.workchains.v2.vasp import VaspWorkChain
 from ..calculations.parameters import validation_message
 from ..calculations.vasp_md import VaspMDCalculation
 from ..calculations.vasp_potcars import Potcar, electrons, potcar_functional, read_potcar
-from ..calculations.vasp_settings import VaspMDParameters, VaspSettings, level_of_theory
+from ..calculations.vasp_settings import VaspSettings, level_of_theory
 from ..science.frames import Frames
 from .label.failures import failure_class
 from .submission import failure_reason
@@ -177,17 +177,18 @@ def vasp_job(
     inputs: Mapping[str, Any],
     structure: orm.StructureData,
     settings: VaspSettings,
-    md: VaspMDParameters | None = None,
+    moves: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the inputs of aiida-vasp's WorkChain for a single point, or for MD.
+    """Return the inputs of aiida-vasp's WorkChain for a single point, or where the ions move.
 
-    MD is run once: aiida-vasp's restart begins again with new velocities and all steps.
+    Parameters
+    ----------
+    moves
+        Tags of MD or of a relaxation, which are run once: aiida-vasp's restart begins again with
+        all steps, and MD with new velocities.
     """
     symbols = sorted({kind.symbol for kind in structure.kinds})
-    incar = {**settings.incar(), **(md.incar() if md else {})}
-    if settings.charge:
-        potcars = _potcars(inputs, settings, symbols)
-        incar["nelect"] = electrons(settings, potcars, _symbols(structure))
+    incar = {**settings.incar(), **charge_tags(inputs, settings, structure), **(moves or {})}
     kpoints = orm.KpointsData()
     kpoints.set_kpoints_mesh(list(settings.mesh()))
     job = {
@@ -198,7 +199,7 @@ def vasp_job(
         "potential_mapping": orm.Dict({s: settings.potentials[s] for s in symbols}),
         "settings": orm.Dict(PARSER_SETTINGS),
     }
-    if md is not None:
+    if moves is not None:
         job["max_iterations"] = orm.Int(1)
     if settings.spin_polarized:
         job["magmom_mapping"] = orm.Dict(
@@ -208,6 +209,17 @@ def vasp_job(
     if corrected:
         job["ldau_mapping"] = orm.Dict({"mapping": corrected, "utype": 2})
     return job
+
+
+def charge_tags(
+    inputs: Mapping[str, Any], settings: VaspSettings, structure: orm.StructureData
+) -> dict[str, Any]:
+    """Return the number of electrons of a charged cell, by its POTCARs; nothing without charge."""
+    if not settings.charge:
+        return {}
+    symbols = _symbols(structure)
+    potcars = _potcars(inputs, settings, symbols)
+    return {"nelect": electrons(settings, potcars, symbols)}
 
 
 def _symbols(structure: orm.StructureData) -> list[str]:

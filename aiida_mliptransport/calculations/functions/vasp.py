@@ -35,16 +35,16 @@ def frame_structure(frames: FrameSetData, index: orm.Int) -> orm.StructureData:
     """Return one frame as a structure for VASP, its atoms sorted by element."""
     number, row = frames.frames.locate(index.value)
     system = frames.frames.systems[number]
-    return _structure(system, row)
+    return sorted_atoms(system, row)
 
 
 @calcfunction
 def sort_structure(structure: orm.StructureData) -> orm.StructureData:
     """Return a structure for VASP, its atoms sorted by element."""
-    return _structure(Frames.from_atoms([structure.get_ase()]).systems[0], 0)
+    return sorted_atoms(Frames.from_atoms([structure.get_ase()]).systems[0], 0)
 
 
-def _structure(system: System, row: int) -> orm.StructureData:
+def sorted_atoms(system: System, row: int) -> orm.StructureData:
     atoms = system.take([row]).without_labels().to_atoms()[0]
     return orm.StructureData(ase=atoms[vasp_order(system.numbers)])
 
@@ -78,7 +78,7 @@ def read_vasp_label(
     """
     number, row = frames.frames.locate(index.value)
     given = frames.frames.systems[number].take([row]).without_labels()
-    steps = read_steps(_arrays(trajectory), vasp_order(given.numbers))
+    steps = read_steps(arrays_of(trajectory), vasp_order(given.numbers))
     problem: tuple[str, str] | None
     if steps.n_steps == 0:
         problem = "missing_output", "the output of VASP holds no whole ionic step"
@@ -97,7 +97,7 @@ def read_vasp_label(
         }  # fmt: skip
         return {"failures": orm.Dict({"failures": [failure]})}
     return {
-        "frames": _labelled(given, steps, [0], level_of_theory, version),
+        "frames": labelled_frames(given, steps, [0], level_of_theory, version),
         "failures": orm.Dict({"failures": []}),
     }
 
@@ -146,7 +146,7 @@ def read_vasp_md(
         "multiplicity": level_of_theory["multiplicity"],
     }
     start = Frames.from_atoms([atoms]).systems[0]
-    steps = read_steps(_arrays(trajectory), vasp_order(start.numbers))
+    steps = read_steps(arrays_of(trajectory), vasp_order(start.numbers))
     outputs: dict[str, orm.Data] = {"failures": orm.Dict({"failures": []})}
     if steps.n_steps == 0:
         return outputs
@@ -194,7 +194,7 @@ def read_vasp_md(
             origins=np.array([start.identities()[0]] * len(good)),
             steps=np.array(good) + first,
         )
-        outputs["frames"] = _labelled(moved, steps, good, level_of_theory, version)
+        outputs["frames"] = labelled_frames(moved, steps, good, level_of_theory, version)
     if steps.n_steps < parameters.steps:
         restart = _continuation(retrieved, steps, start, parameters.timestep_fs)
         if restart is not None:
@@ -220,7 +220,7 @@ def _continuation(
     return orm.SinglefileData(io.BytesIO(text.encode()), "CONTCAR")
 
 
-def _labelled(
+def labelled_frames(
     system: System,
     steps: VaspSteps,
     rows: list[int],
@@ -241,5 +241,5 @@ def _labelled(
     return FrameSetData(frames, level_of_theory=level, engine_version=version.value)
 
 
-def _arrays(trajectory: orm.TrajectoryData) -> dict[str, Any]:
+def arrays_of(trajectory: orm.TrajectoryData) -> dict[str, Any]:
     return {name: trajectory.get_array(name) for name in trajectory.get_arraynames()}

@@ -121,7 +121,7 @@ class VaspAimdWorkChain(AimdWorkChain):
             self.exposed_inputs(VaspWorkChain, namespace=NAMESPACE),
             sorted_structure,
             settings,
-            VaspMDParameters.model_validate(parameters),
+            VaspMDParameters.model_validate(parameters).incar(),
         )
         if run["after"] is not None:
             inputs["restart"] = self.run_outputs(run["after"])["restart"]
