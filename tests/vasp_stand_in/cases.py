@@ -9,6 +9,9 @@ import ase.io
 import numpy as np
 from ase import Atoms, units
 from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.geometry import find_mic
+from ase.optimize import BFGS
 from pymatgen.io.vasp import Vasprun
 
 SINGLE = {"NSW": 0, "ISIF": 2, "EDIFF": 1e-6}
@@ -47,3 +50,21 @@ def quiet_vasprun(folder: Path) -> Vasprun:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Vasprun(folder / "vasprun.xml")
+
+
+def copper_hop(images: int) -> list[Atoms]:
+    """Return the hop of an atom into a vacancy of copper: both ends at rest, images between."""
+    initial = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
+    hopper = int(np.argmin(np.linalg.norm(initial.positions - [1.8, 1.8, 0.0], axis=1)))
+    final = initial.copy()
+    final.positions[hopper] = initial.positions[0]
+    del initial[0], final[0]
+    for end in (initial, final):
+        end.calc = EMT()
+        BFGS(end, logfile=None).run(fmax=0.01)
+        end.calc = None
+    way = find_mic(final.positions - initial.positions, initial.cell)[0]
+    path = [initial.copy() for _ in range(images + 2)]
+    for number, image in enumerate(path):
+        image.positions += way * number / (images + 1)
+    return path

@@ -79,9 +79,10 @@ def find_failure(folder: Path, system: str, facts: Mapping[str, Any]) -> Failure
     It is looked for in the environment variable ``VASP_STAND_IN_FAIL``, then in a file ``fail`` of
     the folder, then in the INCAR's SYSTEM as ``fail=…``. It reads ``mode``, ``mode=number``, and
     either of them with ``@FACT=value``: then it strikes only if that holds. Facts are all
-    parameters of the INCAR, NATOMS, VOLUME (rounded), VELOCITIES and WAVECAR (T or F, whether the
-    run starts from them), and ``ONCE=path``, which holds until that file exists, and makes it.
-    Of several, separated by semicolons, the first counts whose condition holds.
+    parameters of the INCAR, NATOMS, VOLUME (rounded), IMAGE (its number in a band, else 0),
+    VELOCITIES and WAVECAR (T or F, whether the run starts from them), and ``ONCE=path``, which
+    holds until that file exists, and makes it. Of several, separated by semicolons, the first
+    counts whose condition holds.
 
     Raises
     ------

@@ -33,6 +33,9 @@ TYPES: dict[str, str] = {
     "NPAR": "int",
     "LMAXMIX": "int",
     "LASPH": "bool",
+    "IMAGES": "int",
+    "SPRING": "float",
+    "LCLIMB": "bool",
 }
 
 DEFAULTS: dict[str, Value] = {

@@ -92,13 +92,14 @@ class Run:
     def frames(self) -> Iterator[Frame]:
         """Yield each ionic step when it is computed and ``atoms`` are ahead of it."""
         if self.parameters["NSW"] <= 0 or self.parameters["IBRION"] == -1:
-            yield self._evaluate(1)
+            yield self.evaluate(1)
         elif self.job.is_dynamics:
             yield from self._dynamics()
         else:
             yield from self._relaxation()
 
-    def _evaluate(self, index: int) -> Frame:
+    def evaluate(self, index: int) -> Frame:
+        """Return ionic step ``index``, computed for the atoms where they are."""
         atoms, parameters, failure = self.atoms, self.parameters, self.job.failure
         free = float(atoms.get_potential_energy())
         forces = atoms.get_forces(apply_constraint=False)
@@ -131,7 +132,7 @@ class Run:
         dynamics = self._integrator(rng)
         rescales = parameters["MDALGO"] == 0 and parameters["SMASS"] == -1
         for index in range(1, n_steps + 1):
-            frame = self._evaluate(index)
+            frame = self.evaluate(index)
             target = self._target(index / n_steps)
             if isinstance(dynamics, Langevin | Andersen):
                 dynamics.set_temperature(temperature_K=target)
@@ -188,7 +189,7 @@ class Run:
         optimizer = OPTIMIZERS[parameters["IBRION"]](moved, logfile=None)
         before = math.inf
         for index in range(1, parameters["NSW"] + 1):
-            frame = self._evaluate(index)
+            frame = self.evaluate(index)
             energy = frame.electrons.final.free
             largest = float(np.linalg.norm(moved.get_forces(), axis=1).max())
             self.reached_accuracy = self._accurate(abs(energy - before), largest)

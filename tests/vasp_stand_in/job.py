@@ -29,6 +29,10 @@ class Job:
     ----------
     tags : mapping
         The INCAR as text by tag; ``parameters`` are these typed, and VASP's defaults.
+    image : int
+        Number of the image of a band; 0 where there is none.
+    vtst : bool
+        Whether the program has the VTST tools.
     calculator : str
         A key of :data:`.calculators.CALCULATORS`.
     """
@@ -41,6 +45,8 @@ class Job:
     kpoints: Kpoints
     calculator: str
     failure: Failure
+    image: int = 0
+    vtst: bool = False
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -63,8 +69,8 @@ class Job:
         return bool(self.parameters["IBRION"] == 0 and self.parameters["NSW"] > 0)
 
 
-def read_job(folder: Path) -> Job:
-    """Read the four inputs of VASP in ``folder``.
+def read_jobs(folder: Path) -> list[Job]:
+    """Read the four inputs of VASP in ``folder``; of a band one job for each image and end.
 
     Raises
     ------
@@ -72,22 +78,28 @@ def read_job(folder: Path) -> Job:
         If a file is missing or says what VASP, or this stand-in, cannot do.
     """
     try:
-        return _read_job(folder)
+        tags = incar.read_tags((folder / "INCAR").read_text(encoding="utf-8"))
+        images = int(tags.get("IMAGES", "0"))
+        if not images:
+            return [_read_job(folder, tags)]
+        return [_read_job(folder, tags, number) for number in range(images + 2)]
     except FileNotFoundError as error:
         raise InputError(f"ERROR: {Path(error.filename).name} is missing") from error
     except ValueError as error:
         raise InputError(str(error)) from error
 
 
-def _read_job(folder: Path) -> Job:
-    tags = incar.read_tags((folder / "INCAR").read_text(encoding="utf-8"))
+def _read_job(folder: Path, tags: Mapping[str, str], image: int | None = None) -> Job:
     potentials = tuple(read_potcar((folder / "POTCAR").read_text(encoding="utf-8")))
-    poscar = read_poscar((folder / "POSCAR").read_text(encoding="utf-8"), potentials)
+    own = folder if image is None else folder / f"{image:02d}"
+    poscar = read_poscar((own / "POSCAR").read_text(encoding="utf-8"), potentials)
     counts = poscar.counts
     electrons = sum(p.valence * count for p, count in zip(potentials, counts, strict=True))
     enmax = max(potential.enmax for potential in potentials)
     parameters = incar.parameters(tags, enmax, electrons, len(poscar.atoms))
     check_parameters(parameters)
+    if image is not None and parameters["IBRION"] not in (1, 3):
+        raise ValueError(f"IBRION is {parameters['IBRION']} with IMAGES; expected 1 or 3")
     wavecar = folder / "WAVECAR"
     starts_from_wavecar = wavecar.exists() and wavecar.stat().st_size > 0
     if "ISTART" not in tags:
@@ -104,9 +116,10 @@ def _read_job(folder: Path) -> Job:
         "VOLUME": round(poscar.atoms.get_volume()),
         "VELOCITIES": poscar.has_velocities,
         "WAVECAR": starts_from_wavecar,
+        "IMAGE": image or 0,
     }
     return Job(
-        folder=folder,
+        folder=own,
         tags=tags,
         parameters=parameters,
         poscar=poscar,
@@ -114,6 +127,8 @@ def _read_job(folder: Path) -> Job:
         kpoints=kpoints,
         calculator=_calculator(folder, parameters["SYSTEM"]),
         failure=find_failure(folder, parameters["SYSTEM"], facts),
+        image=image or 0,
+        vtst=bool(os.environ.get("VASP_STAND_IN_VTST")),
     )
 
 

@@ -19,6 +19,8 @@ def header(job: Job) -> Iterator[str]:
     yield f" vasp.{VERSION} ({NOTICE}; energies: ASE calculator {job.calculator})"
     yield "  "
     yield f" {NOTICE}: do not use as data"
+    if job.vtst:
+        yield f" VTST: version {NOTICE}"
     yield " running    1 mpi-ranks, with    1 threads/rank, on    1 nodes"
     yield from ("", "", RULE, "", "", " INCAR:")
     yield from (f"   {tag} = {text}" for tag, text in job.tags.items() if tag not in _PARSED)
