@@ -114,11 +114,11 @@ def build_barriers(
             "and --trajectories go together: where hops are looked for, and how; "
             f"{'harvest' if content.harvest is None else '--trajectories'} is missing",
         )
-    if content.reference and content.engine not in ("ase", "teacher", "cp2k"):
+    if content.reference and content.engine not in ("ase", "teacher", "cp2k", "vasp"):
         raise content.source.error(
             ("reference",),
-            f"is true with engine {content.engine or 'none'}, expected ase, teacher or cp2k: they "
-            "relax bands",
+            f"is true with engine {content.engine or 'none'}, expected ase, teacher, cp2k or "
+            "vasp: they relax bands",
         )
     codes = load_codes(content, PROGRAMS)
     overrides = builder_overrides(content)

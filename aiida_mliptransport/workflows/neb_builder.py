@@ -103,7 +103,15 @@ def _fill_reference(builder: ProcessBuilder, engine: str | None, inputs: Mapping
         label, band = builder.label.cp2k.cp2k, builder.reference.cp2k
         band.code, band.files, band.parameters = label.code, label.files, label.parameters
         band.neb = orm.Dict(inputs["reference"])
+        metadata = band.metadata
         limits = dict(label.metadata.options)
+    elif engine == "vasp":
+        label, band = builder.label.vasp.vasp, builder.reference.vasp
+        band.vasp._merge(label._inputs(prune=True))
+        band.neb = orm.Dict(inputs["reference_vasp"])
+        band.max_concurrent = orm.Int(1)
+        metadata = band.vasp.calc.metadata
+        limits = dict(label.calc.metadata.options)
     elif engine in ("ase", "teacher"):
         label, band = builder.label[engine][engine], builder.reference.ase
         band.code = label.code
@@ -111,14 +119,15 @@ def _fill_reference(builder: ProcessBuilder, engine: str | None, inputs: Mapping
             if name in label:
                 band[name] = label[name]
         band.parameters = orm.Dict(inputs["parameters"])
+        metadata = band.metadata
         limits = dict(label.metadata.options)
     else:
         raise ValueError(
             f"reference is asked for and engine is {engine!r}, expected one that relaxes bands: "
-            "ase, teacher or cp2k"
+            "ase, teacher, cp2k or vasp"
         )
     for key, value in {**limits, "max_wallclock_seconds": inputs["max_wallclock_seconds"]}.items():
-        band.metadata.options[key] = value
+        metadata.options[key] = value
 
 
 def fill_band(

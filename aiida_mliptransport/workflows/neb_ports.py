@@ -16,10 +16,11 @@ from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from ..science.barriers import EndPoints, EndPointsError, HarvestSettings, check_end_points
 from .label.engines import LABEL_ENGINES
+from .vasp_neb import VaspNebWorkChain
 
 #: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
 #: ``path`` and put out ``frames`` (the images in order, with energies and forces) and ``results``.
-BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation}
+BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation, "vasp": VaspNebWorkChain}
 
 
 def define_inputs(spec: Any) -> None:

@@ -90,7 +90,7 @@ def test_a_committee_judges_and_an_engine_labels(write, python_code):
     assert own.reference.ase.parameters["images"] == 3
     alone = build_barriers(content, potential)
     nothing = load_barrier_file(write(without("ase"), ("name:", f"reference: true\n{codes}")))
-    with pytest.raises(CampaignError, match="engine none, expected ase, teacher or cp2k"):
+    with pytest.raises(CampaignError, match="engine none, expected ase, teacher, cp2k or vasp"):
         build_barriers(nothing, run)
     assert alone.potential.pk == potential.pk
     assert not alone.committee
