@@ -16,6 +16,7 @@ from ase import Atoms
 from aiida_mliptransport.backends.lammps import tosi_fumi_licl
 from aiida_mliptransport.calculations.cp2k_data import find_data_folder, load_files
 from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.science.barriers import max_band_force
 from aiida_mliptransport.workflows.neb import NebWorkChain
 
 pytestmark = [pytest.mark.slow, pytest.mark.cp2k, pytest.mark.lammps]
@@ -85,3 +86,6 @@ def test_a_hop_is_labelled_and_relaxed_by_dft_from_the_images_of_a_potential(mak
     assert last[0] < first[0]
     assert last[-1] < first[-1]
     assert 0.0 < record["reference"]["barrier_eV"] < 3.0
+    # By ASE's band on CP2K's own energies and forces; CP2K asks the tolerance of a component.
+    force = max_band_force(band.frames.systems[0], spring=1.0, climb=True, relax_ends=True)
+    assert force < np.sqrt(3) * 0.15
