@@ -19,6 +19,7 @@ from ..backends.deepmd_input import (
     model_cutoff,
     trains_on_stress,
 )
+from ..backends.frozen_graph import canonical_graph
 from ..calculations.deepmd_train import RESOLVED_INPUT
 from ..calculations.walltime import WALLTIME_FILE
 from ..data.potential import PotentialData
@@ -98,6 +99,8 @@ class DeepmdTrainParser(Parser):
         )
         if self._parameters.compress and not failed:
             files["compressed"] = compressed
+        for path in files.values():
+            self._make_canonical(path)
         self.out(
             "potential",
             PotentialData(
@@ -115,6 +118,14 @@ class DeepmdTrainParser(Parser):
             return None
         reason = "out of wall clock time" if self._out_of_walltime else self._reason("compress.log")
         return self.exit_codes.ERROR_COMPRESS_FAILED.format(reason=reason)
+
+    def _make_canonical(self, path: Path) -> None:
+        """Let equal trainings give equal files, so that their nodes are equal too."""
+        try:
+            path.write_bytes(canonical_graph(path.read_bytes()))
+        except ValueError as error:
+            # Other backends of DeePMD-kit write other files.
+            self.logger.info(f"{path.name} is stored as it is: {error}")
 
     def _attach_curve(self, curve: LearningCurve) -> None:
         array = orm.ArrayData()

@@ -267,8 +267,7 @@ def real_inputs(potential):
 
 
 @pytest.mark.deepmd
-def test_same_seed_gives_the_same_learning_curve(tiny_committee):
-    """The bytes differ all the same: dp freeze writes the graph in another order every time."""
+def test_same_seed_gives_the_same_learning_curve_and_the_same_bytes(tiny_committee):
     first = tiny_committee[0]
     results, node = run_get_node(CalculationFactory(ENTRY_POINT), **real_inputs(first))
     assert node.is_finished_ok, node.exit_message
@@ -277,6 +276,7 @@ def test_same_seed_gives_the_same_learning_curve(tiny_committee):
         np.testing.assert_array_equal(
             results["learning_curve"].get_array(name), before.get_array(name)
         )
+    assert results["potential"].base.attributes.get("sha256") == first.base.attributes.get("sha256")
 
 
 @pytest.mark.deepmd
