@@ -126,19 +126,19 @@ def _by_factors(rmse: float, source: str, settings: dict[str, Any]) -> dict[str,
 def _fallback(errors: dict[str, Any], settings: dict[str, Any], accepted: float) -> dict[str, Any]:
     rmse = float(errors["force"]["rmse_component"])
     given = settings.get("trust_levels")
-    if not given and accepted > rmse:
-        made = _by_factors(accepted, "target", settings)
-        reason = f"the blind RMSE is {rmse:.3g} eV/Å, better than the {accepted:.3g} asked for"
-        return {**made, "force_rmse": rmse, "reasons": [reason, *made["reasons"]]}
-    if not given:
+    if given:
+        return {
+            "low": float(given["low"]),
+            "high": float(given["high"]),
+            "force_rmse": rmse,
+            "source": "given",
+            "reasons": ["fixed levels of the protocol or the campaign file"],
+        }
+    if accepted <= rmse:
         return _by_factors(rmse, "blind test", settings)
-    return {
-        "low": float(given["low"]),
-        "high": float(given["high"]),
-        "force_rmse": rmse,
-        "source": "given",
-        "reasons": ["fixed levels of the protocol or the campaign file"],
-    }
+    made = _by_factors(accepted, "target", settings)
+    reason = f"the blind RMSE is {rmse:.3g} eV/Å, better than the {accepted:.3g} asked for"
+    return {**made, "force_rmse": rmse, "reasons": [reason, *made["reasons"]]}
 
 
 def _scores(nodes: dict[str, Any]) -> dict[str, FrameScores]:

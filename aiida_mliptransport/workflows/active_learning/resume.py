@@ -15,6 +15,7 @@ from ..protocols import merged
 from ..submission import find_child
 from .barriers import can_be_trained_with
 from .exploring import replica_starts, trajectories_of
+from .judging import stage_name
 
 #: Parts of the state that are namespaces: name to type and what they hold.
 NAMESPACES: dict[str, tuple[type[orm.Data], str]] = {
@@ -134,8 +135,7 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
     """Return the content of ``resumed`` after the last whole iteration of ``node``."""
     state = _first_frames(node)
     number = len(state["records"]) + 1
-    while _is_whole(node, f"iteration_{number:02d}", state["frames"]):
-        stage = f"iteration_{number:02d}"
+    while _is_whole(node, stage := stage_name(number), state["frames"]):
         step = {
             name: _outputs(node, f"{stage}_{name}")
             for name in (
