@@ -188,7 +188,7 @@ def vasp_job(
         all steps, and MD with new velocities.
     """
     symbols = sorted({kind.symbol for kind in structure.kinds})
-    incar = {**settings.incar(), **charge_tags(inputs, settings, structure), **(moves or {})}
+    incar = {**settings.incar(), **_charge_tags(inputs, settings, structure), **(moves or {})}
     kpoints = orm.KpointsData()
     kpoints.set_kpoints_mesh(list(settings.mesh()))
     job = {
@@ -211,7 +211,7 @@ def vasp_job(
     return job
 
 
-def charge_tags(
+def _charge_tags(
     inputs: Mapping[str, Any], settings: VaspSettings, structure: orm.StructureData
 ) -> dict[str, Any]:
     """Return the number of electrons of a charged cell, by its POTCARs; nothing without charge."""
