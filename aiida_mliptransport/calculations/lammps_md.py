@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from aiida import orm
@@ -13,11 +11,13 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
 from aiida.orm.nodes.data.base import to_aiida_type
 from aiida_lammps.calculations.raw import LammpsRawCalculation
+from ase import Atoms
 
-from ..backends import LammpsPair, PotentialError, get_backend
+from ..backends import LammpsPair, PotentialError
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from .disk import declare_disk_full
+from .lammps_pair import lammps_pair, run_files
 from .lammps_script import (
     DATA_FILE,
     DUMP_FILE,
@@ -30,14 +30,10 @@ from .lammps_script import (
     render_data,
     render_script,
     restricted_cell,
-    type_elements,
 )
 from .parameters import validation_message
 from .threads import thread_limits
 from .walltime import WALLTIME_FILE, walltime_guard
-
-#: A model file's suffix becomes part of the script.
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,12}")
 
 
 class LammpsMDCalculation(LammpsRawCalculation):
@@ -172,7 +168,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
         options = self.inputs.metadata.options
         parameters = LammpsMDParameters.model_validate(self.inputs.parameters.get_dict())
         atoms = self.inputs.structure.get_ase()
-        pair = lammps_pair(self.inputs.potentials, atoms.get_chemical_symbols(), parameters)
+        pair = _pair(self.inputs.potentials, atoms, parameters)
         restart = "restart" in self.inputs
         script = render_script(
             parameters,
@@ -217,76 +213,15 @@ def ran_out_of_time(run: orm.CalcJobNode) -> bool:
     return bool(run.exit_status == LammpsMDCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status)
 
 
-def run_files(potentials: Mapping[str, PotentialData]) -> list[tuple[PotentialData, str, str]]:
-    """Return (node, name in the node, name in the run directory) of the files that MD needs.
-
-    Raises
-    ------
-    PotentialError
-        If a potential lacks the file, or its suffix is not a plain word.
-    """
-    files = []
-    for number, name in enumerate(sorted(potentials)):
-        node = potentials[name]
-        roles = get_backend(node.spec().backend).run_roles()
-        role = next((role for role in roles if role in node.files), None)
-        if role is None and roles:
-            raise PotentialError(
-                f"potential {name!r} has files in the roles {sorted(node.files)}, expected one of "
-                f"{list(roles)}"
-            )
-        if role is not None:
-            suffix = PurePosixPath(node.files[role]).suffix
-            if not _SUFFIX.fullmatch(suffix):
-                raise PotentialError(
-                    f"file of potential {name!r} has suffix {suffix!r}, expected one like '.pb'"
-                )
-            files.append((node, node.files[role], f"potential_{number}{suffix}"))
-    return files
-
-
-def lammps_pair(
-    potentials: Mapping[str, PotentialData],
-    symbols: list[str],
-    parameters: LammpsMDParameters,
+def _pair(
+    potentials: Mapping[str, PotentialData], atoms: Atoms, parameters: LammpsMDParameters
 ) -> LammpsPair:
-    """Return the pair lines of the potentials, the first in order of name driving.
-
-    Raises
-    ------
-    PotentialError
-        If a potential does not know an element, differs in backend or type map from the others,
-        was not trained on stress though the cell moves, or the charges do not add up to zero.
-    """
-    targets = {node.uuid: target for node, _, target in run_files(potentials)}
-    roles = {
-        name: get_backend(node.spec().backend).run_roles() for name, node in potentials.items()
-    }
-    specs = []
-    for name in sorted(potentials):
-        node = potentials[name]
-        files = {}
-        if node.uuid in targets:
-            role = next(role for role in roles[name] if role in node.files)
-            files = {role: targets[node.uuid]}
-        specs.append(node.spec(files))
-        if parameters.ensemble == "npt" and not node.trained_on_stress:
-            raise PotentialError(
-                f"ensemble is 'npt', but potential {name!r} was not trained on stress, so its "
-                "pressure means nothing; use 'nvt', or train on frames with stress"
-            )
-    stride = parameters.deviation_stride or parameters.trajectory_stride
-    backend = get_backend(specs[0].backend)
-    pair = backend.lammps_pair(specs, type_elements(symbols), stride if len(specs) > 1 else None)
-    charge = sum(pair.charges[symbol] for symbol in symbols) if pair.charges else 0.0
-    if abs(charge) > 1e-6:
-        raise PotentialError(
-            f"the ions of the structure have a total charge of {charge:g}, expected a neutral cell"
-        )
-    for line in pair.lines:
-        if any(character in line for character in '\n\r&$"'):
-            raise PotentialError(f"pair line {line!r} of the potential is more than one command")
-    return pair
+    return lammps_pair(
+        potentials,
+        atoms.get_chemical_symbols(),
+        deviation_stride=parameters.deviation_stride or parameters.trajectory_stride,
+        moves_cell=parameters.ensemble == "npt",
+    )
 
 
 def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
@@ -313,7 +248,7 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
         return "potentials is empty, expected one potential or a committee"
     parameters = LammpsMDParameters.model_validate(value["parameters"].get_dict())
     try:
-        lammps_pair(potentials, structure.get_ase().get_chemical_symbols(), parameters)
+        _pair(potentials, structure.get_ase(), parameters)
     except PotentialError as error:
         return str(error)
     return None
