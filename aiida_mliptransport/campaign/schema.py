@@ -219,7 +219,7 @@ class Campaign(WorkFile):
         if self.transport is not None:
             found["transport"] = self.transport.overrides()
         if self.barriers is not None:
-            found["neb"] = {"parameters": self.barriers.parameters}
+            found["neb"] = self.barriers.band_overrides()
             target = {"barriers": {"target_eV": self.barriers.target_eV}}
             found["targets"] = {**found["targets"], **target}
         return {stage: value for stage, value in found.items() if value}

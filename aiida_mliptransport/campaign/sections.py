@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -81,7 +81,8 @@ class DirectionsSection(Section):
 class PathsSection(Section):
     """Where paths begin and end: given, along directions of ``host``, or harvested from MD.
 
-    ``parameters`` override those of the band in ``protocols/neb.yaml``.
+    ``parameters`` override those of the band in ``protocols/neb.yaml``; ``relaxed_by`` says what
+    finds it on the potential: ASE, or LAMMPS with one process an image.
     """
 
     paths: dict[Label, EndsSection] = Field(default_factory=dict)
@@ -89,6 +90,10 @@ class PathsSection(Section):
     directions: DirectionsSection | None = None
     harvest: HarvestSettings | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+    relaxed_by: Literal["ase", "lammps"] = "ase"
+
+    def band_overrides(self) -> dict[str, Any]:
+        return {"parameters": self.parameters, "relaxed_by": self.relaxed_by}
 
     @model_validator(mode="after")
     def _some_path(self) -> PathsSection:

@@ -57,7 +57,8 @@ class CodeSection(BaseModel):
     executable: str
     prepend_text: str = ""
     append_text: str = ""
-    with_mpi: bool = False
+    # Where nothing is said the job decides: MD by LAMMPS runs without, its bands with MPI.
+    with_mpi: bool | None = None
 
 
 class CodesFile(BaseModel):
@@ -98,8 +99,17 @@ def setup_localhost(work_dir: str | None = None) -> list[Made]:
         if path is None:
             done.append(Made(name, "missing", REMEDIES[name]))
         else:
-            done.append(_make_code(name, CodeSection(executable=path), computer))
+            done.append(_make_code(name, _local_code(name, path), computer))
     return done
+
+
+def _local_code(name: str, path: str) -> CodeSection:
+    """Return how a program of this machine is run: LAMMPS by the ``mpirun`` that came with it."""
+    if name != "lmp":
+        return CodeSection(executable=path, with_mpi=False)
+    folder = Path(path).parent
+    own = f'export PATH="{folder}:$PATH"' if (folder / "mpirun").is_file() else ""
+    return CodeSection(executable=path, prepend_text=own)
 
 
 def setup_from_file(path: str | Path) -> list[Made]:

@@ -7,13 +7,18 @@ from typing import Any
 
 from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
-from ..calculations.ase_neb import AseNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
 from ..calculations.functions.barriers import compare_paths, directional_ends
 from ..calculations.functions.frames import merge_frames
 from ..calculations.functions.harvest import harvest_ends
 from .label.engines import LABEL_ENGINES, engine_of
-from .neb_ports import BAND_ENGINES, define_exit_codes, define_inputs, define_outputs
+from .neb_ports import (
+    BAND_ENGINES,
+    POTENTIAL_BAND_ENGINES,
+    define_exit_codes,
+    define_inputs,
+    define_outputs,
+)
 from .submission import FanOutWorkChain, failure_reason
 
 
@@ -100,8 +105,10 @@ class NebWorkChain(FanOutWorkChain):
                 "path": self.ctx.paths[name],
             }
         initial, final = self.ctx.ends[name]
-        return AseNebCalculation, {
-            **self.exposed_inputs(AseNebCalculation, "neb"),
+        name = next(name for name in POTENTIAL_BAND_ENGINES if name in self.inputs)
+        process = POTENTIAL_BAND_ENGINES[name]
+        return process, {
+            **self.exposed_inputs(process, name, agglomerate=False),
             "potential": self.inputs.potential,
             "initial": initial,
             "final": final,

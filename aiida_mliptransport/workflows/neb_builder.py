@@ -38,7 +38,7 @@ def build(
     Parameters
     ----------
     codes
-        ``python``, and ``cp2k`` or ``vasp`` for that engine.
+        ``python``, ``cp2k`` or ``vasp`` for that engine, and ``lmp`` where it relaxes the bands.
     potentials
         A committee, or one potential. The first by name relaxes the bands.
     ends
@@ -67,7 +67,7 @@ def build(
     inputs = load_protocol("neb", protocol, overrides)
     width = max_concurrent or inputs["max_concurrent"]
     builder = workchain.get_builder()
-    fill_band(builder.neb, codes["python"], inputs, options.get("neb"))
+    fill_band(builder, codes, inputs, options.get("neb"))
     builder.potential = potentials[min(potentials)]
     if len(potentials) > 1:
         builder.committee = dict(potentials)
@@ -131,17 +131,31 @@ def _fill_reference(builder: ProcessBuilder, engine: str | None, inputs: Mapping
 
 
 def fill_band(
-    namespace: Any,
-    code: orm.AbstractCode,
+    builder: Any,
+    codes: Mapping[str, orm.AbstractCode],
     inputs: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Fill the inputs of the bands on the potential from values of the protocol."""
-    namespace.code = code
-    namespace.parameters = orm.Dict(inputs["parameters"])
-    limit = {"max_wallclock_seconds": inputs["max_wallclock_seconds"]}
-    for key, value in {**limit, **(options or {})}.items():
-        namespace.metadata.options[key] = value
+    """Fill the inputs of the bands on the potential from values of the protocol.
+
+    Raises
+    ------
+    ValueError
+        If ``relaxed_by`` of the protocol is not known.
+    """
+    limits = {"max_wallclock_seconds": inputs["max_wallclock_seconds"]}
+    if inputs["relaxed_by"] == "ase":
+        band, code = builder.neb, codes["python"]
+    elif inputs["relaxed_by"] == "lammps":
+        band, code = builder.neb_lammps, codes["lmp"]
+        images = inputs["parameters"]["images"] + 2
+        limits["resources"] = {"num_machines": 1, "num_mpiprocs_per_machine": images}
+    else:
+        raise ValueError(f"relaxed_by is {inputs['relaxed_by']!r}, expected ase or lammps")
+    band.code = code
+    band.parameters = orm.Dict(inputs["parameters"])
+    for key, value in {**limits, **(options or {})}.items():
+        band.metadata.options[key] = value
 
 
 def fill_paths(

@@ -10,6 +10,7 @@ from aiida import orm
 from ..calculations.ase_neb import AseNebCalculation
 from ..calculations.cp2k_neb import Cp2kNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
+from ..calculations.lammps_neb import LammpsNebCalculation
 from ..calculations.parameters import validation_message
 from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
@@ -21,6 +22,9 @@ from .vasp_neb import VaspNebWorkChain
 #: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
 #: ``path`` and put out ``frames`` (the images in order, with energies and forces) and ``results``.
 BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation, "vasp": VaspNebWorkChain}
+
+#: What relaxes the bands on the potential, by the name of its namespace.
+POTENTIAL_BAND_ENGINES = {"neb": AseNebCalculation, "neb_lammps": LammpsNebCalculation}
 
 
 def define_inputs(spec: Any) -> None:
@@ -77,11 +81,15 @@ def define_inputs(spec: Any) -> None:
         exclude=("potentials", "frames", "trajectory"),
         namespace_options=dict(optional),
     )
-    spec.expose_inputs(
-        AseNebCalculation,
-        namespace="neb",
-        exclude=("initial", "final", "path", "potential", "calculator"),
-    )
+    for name, process in POTENTIAL_BAND_ENGINES.items():
+        spec.expose_inputs(
+            process,
+            namespace=name,
+            exclude=("initial", "final", "path", "potential", "calculator"),
+            namespace_options=dict(optional),
+        )
+        # The ends are given to the jobs later.
+        spec.inputs[name].validator = None
     for name, process in LABEL_ENGINES.items():
         spec.expose_inputs(
             process,
@@ -97,8 +105,6 @@ def define_inputs(spec: Any) -> None:
             namespace_options=dict(optional),
         )
         spec.inputs["reference"][name].validator = None
-    # The ends are given to the jobs later.
-    spec.inputs["neb"].validator = None
     spec.inputs.validator = validate_inputs
 
 
@@ -168,6 +174,14 @@ def paths_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _engine_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why it is not said what relaxes the bands on the potential, or None."""
+    given = [name for name in POTENTIAL_BAND_ENGINES if value.get(name)]
+    if len(given) != 1:
+        return f"{given} given, expected one of {list(POTENTIAL_BAND_ENGINES)}"
+    return None
+
+
 def _ends_problem(value: Mapping[str, Any]) -> str | None:
     """Return why a given pair of structures is no path, or None."""
     for name, initial in value.get("initial", {}).items():
@@ -182,7 +196,7 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Return why the inputs do not fit together, or None."""
     if ("harvest" in value) != bool(value.get("trajectories")):
         return "one of 'harvest' and 'trajectories' is given, expected both or neither"
-    problem = paths_problem(value) or _ends_problem(value)
+    problem = paths_problem(value) or _ends_problem(value) or _engine_problem(value)
     if problem:
         return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):

@@ -245,7 +245,7 @@ def test_barriers_are_a_target_with_paths_and_cost_labels(write_barriers):
     campaign = load_campaign(write_barriers())
     overrides = builder_overrides(campaign)
     assert overrides["targets"]["barriers"] == {"target_eV": 0.03}
-    assert overrides["neb"] == {"parameters": {"images": 3}}
+    assert overrides["neb"] == {"parameters": {"images": 3}, "relaxed_by": "ase"}
     (row,) = [row for row in plan(campaign).rows if row.stage == "barriers"]
     # Two paths of three images and two ends, after each of four iterations and once more.
     assert row.work == "10 labels each, up to 5 comparisons"

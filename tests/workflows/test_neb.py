@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
+from aiida.plugins import CalculationFactory
 from ase.build import bulk
 
 from aiida_mliptransport.backends.lammps import lennard_jones_argon
@@ -176,3 +177,61 @@ def test_two_engines_of_the_labellers_own_band_are_refused(builder):
     }
     with pytest.raises(ValueError, match=r"reference has \['ase', 'cp2k'\], expected one engine"):
         run_get_node(builder)
+
+
+def by_lammps(codes, potential, ends, **parameters):
+    """Return the inputs that a file with ``relaxed_by: lammps`` gives."""
+    return NebWorkChain.get_builder_from_protocol(
+        codes=codes,
+        potentials={"member_0": potential},
+        ends={"hop": ends},
+        overrides={"relaxed_by": "lammps", "parameters": {"images": 1, **parameters}},
+    )
+
+
+def test_lammps_relaxes_the_bands_where_the_file_says_so(make_code, bare_lammps):
+    codes = {"python": make_code("python"), "lmp": bare_lammps}
+    potential = PotentialData(**lennard_jones_argon())
+    built = by_lammps(codes, potential, vacancy_hop(), end_force_tolerance_eV_A=0.001)
+    assert built.neb_lammps.metadata.options["resources"]["num_mpiprocs_per_machine"] == 3
+    results, node = run_get_node(built)
+    assert node.is_finished_ok, node.exit_message
+    (band,) = (child for child in node.called if child.process_type.endswith("lammps.neb"))
+    found = band.outputs.results.get_dict()
+    assert found["completed"]
+    assert results["barriers"]["hop"]["potential"]["barrier_eV"] == pytest.approx(
+        found["barrier_eV"], abs=1e-6
+    )
+    assert len(collect(node).barriers.paths) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.deepmd
+def test_lammps_relaxes_the_bands_of_a_trained_potential(make_code, tiny_committee):
+    """Deep Potentials through the plugin, one process an image."""
+    perfect = bulk("LiCl", "rocksalt", a=5.13).repeat(3)
+    initial, final = perfect.copy(), perfect.copy()
+    final.positions[2] = perfect.positions[0]
+    del initial[0], final[0]
+    built = by_lammps(
+        {"python": make_code("python"), "lmp": make_code("lmp")},
+        tiny_committee[0],
+        (orm.StructureData(ase=initial), orm.StructureData(ase=final)),
+        relax_ends=False,
+        force_tolerance_eV_A=0.1,
+    )
+    _, node = run_get_node(built)
+    assert node.is_finished_ok, node.exit_message
+    (band,) = (child for child in node.called if child.process_type.endswith("lammps.neb"))
+    labels, label = run_get_node(
+        CalculationFactory("mliptransport.ase.label"),
+        code=make_code("python"),
+        potential=tiny_committee[0],
+        frames=band.outputs.frames,
+        metadata={"options": {"max_wallclock_seconds": 300}},
+    )
+    assert label.is_finished_ok, label.exit_message
+    (system,), (again,) = (f.frames.systems for f in (band.outputs.frames, labels["frames"]))
+    np.testing.assert_allclose(system.energies, again.energies, atol=1e-5)
+    np.testing.assert_allclose(system.forces, again.forces, atol=1e-5)
+    assert band.outputs.frames.level_of_theory == labels["frames"].level_of_theory

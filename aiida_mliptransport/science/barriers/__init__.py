@@ -8,6 +8,7 @@ from .given_images import continuous, images_problem
 from .harvest import Harvest, HarvestedHop, harvest_hops
 from .harvest_settings import HarvestSettings
 from .hop_kinds import HopKind, classify_hop
+from .interpolation import idpp_path
 from .mechanisms import HopMechanism, distinct_mechanisms
 from .path_errors import PathForceErrors, force_errors_along
 from .profile import PathProfile, path_profile
@@ -34,6 +35,7 @@ __all__ = [
     "distinct_mechanisms",
     "force_errors_along",
     "harvest_hops",
+    "idpp_path",
     "images_problem",
     "match_order",
     "max_band_force",

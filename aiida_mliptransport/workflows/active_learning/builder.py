@@ -131,7 +131,7 @@ def build(
         builder.transport._merge(without(transport, "potentials", "max_concurrent"))
     if paths:
         band = load_protocol("neb", protocol, given.get("neb"))
-        fill_band(builder.neb.neb, codes["python"], band, options.get("neb"))
+        fill_band(builder.neb, codes, band, options.get("neb"))
         fill_paths(builder.neb, **paths)
     builder.ladder = orm.Dict(inputs["ladder"])
     builder.selection = orm.Dict(inputs["selection"])
