@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import psutil
 from aiida import load_profile, orm
 from aiida.common.links import LinkType
@@ -88,6 +89,16 @@ def first_frames(atoms: Atoms) -> FrameSetData:
     return FrameSetData(frames, level_of_theory=level)
 
 
+def vacancy_hop(atoms: Atoms) -> tuple[orm.StructureData, orm.StructureData]:
+    """Return both ends of the hop of the nearest atom into the site of the first one."""
+    crystal = atoms * (1, 2, 2)
+    hopper = 1 + int(np.argmin(crystal.get_distances(0, range(1, len(crystal)), mic=True)))
+    initial, final = crystal.copy(), crystal.copy()
+    final.positions[hopper] = crystal.positions[0]
+    del initial[0], final[0]
+    return orm.StructureData(ase=initial), orm.StructureData(ase=final)
+
+
 def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.WorkChainNode:
     """Submit a campaign of one iteration: AuCu labelled with EMT, a committee of two."""
     atoms = bulk("Cu", "fcc", a=3.8, cubic=True) * (2, 1, 1)
@@ -99,6 +110,7 @@ def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.
         temperatures=[600.0],
         engine_options={"calculator": EMT_SPEC},
         seed=seed,
+        paths={"ends": {"hop": vacancy_hop(atoms)}} if "barriers" in targets else None,
         protocol="fast",
         overrides={
             # Each campaign of the profile pays for its own labels.
@@ -111,6 +123,7 @@ def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.
             "selection": {"n_candidates": 2, "n_blind": 1, "blind_start_ps": 0.0},
             "budget": {"max_iterations": 1},
             "targets": targets,
+            "neb": {"parameters": {"images": 1, "relax_ends": False}},
         },
         options={stage: {"max_wallclock_seconds": 120}
                  for stage in ("label", "train", "explore", "evaluate")},
@@ -303,6 +316,7 @@ def facts_about(node: orm.WorkChainNode, programs: Path) -> dict:
         "processes": n_processes(node),
         "called": sorted(link.link_label for link in outgoing_calls(node)),
         "iterations": node.outputs.history["iterations"],
+        "barriers": node.outputs.history["barriers"],
         "jobs": program_runs(programs, node),
         "labels": labels(node),
         "doubled": doubled(node),

@@ -98,6 +98,27 @@ def test_a_campaign_that_meets_its_targets_labels_no_candidates(profile, undistu
     assert "iteration_01_label_candidates" in undisturbed["called"]
 
 
+def test_a_barrier_that_differs_holds_the_loop_open_and_its_images_are_kept(profile):
+    """The stand-in of a model is off by a share of each barrier, so this target is never met."""
+    targets = {"max_relative_force_rmse": 100.0, "barriers": {"target_eV": 1e-6}}
+    facts = profile.campaign(targets=json.dumps(targets))
+    assert facts["exit_status"] == ITERATIONS_SPENT, facts["exit_message"]
+    (record,) = facts["iterations"]
+    assert not record["converged"]
+    (missed,) = record["decision"]["missed"]
+    assert missed.startswith("largest_barrier_error_eV")
+    verdict = record["barriers"]
+    hop = verdict["paths"]["hop"]
+    assert hop["error_eV"] == pytest.approx(hop["barrier_eV"] - hop["label_barrier_eV"])
+    assert 1e-6 < abs(hop["error_eV"]) < 0.11 * hop["label_barrier_eV"]
+    # One between the ends: all three are labelled, and the next training has them.
+    assert verdict["n_images"] == len(hop["learn_from_images"]) == 3
+    assert "frames.iteration_01_barriers" in facts["results"]
+    assert record["n_candidates_labelled"] == 0
+    assert facts["labels"]["counted"] == record["n_blind_labelled"] + 3 + 3
+    assert facts["barriers"]["checks"]["largest_barrier_error_eV"]["passed"] is False
+
+
 def test_a_campaign_that_ended_for_its_budget_goes_on_with_what_it_had(profile, undisturbed):
     arguments = ("launch", "--resume", str(undisturbed["pk"]), "--max-iterations", "2", "--wait")
     output = profile.run("aiida-mliptransport", *arguments)
