@@ -179,15 +179,14 @@ def test_tags_of_a_band():
     assert climbing.end_incar() == {"ibrion": 2, "nsw": 100, "ediffg": -0.05}
 
 
-def test_the_labeller_takes_its_band_from_the_settings_of_its_labels(
-    vasp_code, potcar_family, make_code
-):
+def search(vasp_code, potcar_family, make_code, **given):
+    """Return a search of a hop on a Lennard-Jones copper, with VASP as the labeller."""
     pair = {"epsilon_eV": 0.4, "sigma_A": 2.3}
     copper = potential_arguments(
         {"form": "lennard_jones", "pairs": {"Cu-Cu": pair}, "cutoff_A": 6.0, "source": "test"}
     )
     images = copper_hop(1)
-    made = NebWorkChain.get_builder_from_protocol(
+    return NebWorkChain.get_builder_from_protocol(
         codes={"python": make_code("python"), "vasp": vasp_code},
         potentials={"member_0": PotentialData(**copper)},
         ends={"hop": (orm.StructureData(ase=images[0]), orm.StructureData(ase=images[-1]))},
@@ -195,7 +194,14 @@ def test_the_labeller_takes_its_band_from_the_settings_of_its_labels(
         engine_options={"potential_family": potcar_family, "settings": {"cutoff_eV": 333.0}},
         reference=True,
         protocol="fast",
+        **given,
     )
+
+
+def test_the_labeller_takes_its_band_from_the_settings_of_its_labels(
+    vasp_code, potcar_family, make_code
+):
+    made = search(vasp_code, potcar_family, make_code)
     band, label = made.reference.vasp, made.label.vasp
     assert band.vasp.parameters.get_dict() == label.vasp.parameters.get_dict()
     assert band.vasp.parameters["cutoff_eV"] == 333.0
@@ -206,3 +212,25 @@ def test_the_labeller_takes_its_band_from_the_settings_of_its_labels(
     instantiate_process(get_manager().get_runner(), made)
     with pytest.raises(ValueError, match="ase, teacher, cp2k or vasp"):
         _fill_reference(made, "replay", load_protocol("neb"))
+
+
+@pytest.mark.slow
+def test_vasp_labels_the_images_and_relaxes_its_own_band_from_them(
+    vasp_code, potcar_family, make_code
+):
+    built = search(
+        vasp_code,
+        potcar_family,
+        make_code,
+        overrides={"parameters": {"images": 1, "relax_ends": False}},
+        options={"label": options()},
+    )
+    results, node = run_get_node(built)
+    assert node.is_finished_ok, node.exit_message
+    record = results["barriers"]["hop"]
+    assert record["labels"]["barrier_eV"] > 0
+    # Both are of EMT: the labeller's own band lies below the images of another potential.
+    assert 0.3 < record["reference"]["barrier_eV"] < record["labels"]["barrier_eV"]
+    (band,) = results["reference_paths"].values()
+    assert band.labelled
+    assert band.level_of_theory_hash == results["labels"].level_of_theory_hash
