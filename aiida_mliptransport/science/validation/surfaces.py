@@ -50,8 +50,13 @@ def excess_energy(
     )
     wanted = np.array([list(atoms.symbols).count(symbol) for symbol in symbols], dtype=float)
     amounts, _, rank, _ = np.linalg.lstsq(contents, wanted, rcond=None)
-    if rank < len(bulks) or np.abs(contents @ amounts - wanted).max() > 1e-6:
-        formulas = [bulk.get_chemical_formula() for bulk in bulks]
+    formulas = [bulk.get_chemical_formula() for bulk in bulks]
+    if rank < len(bulks):
+        raise ValueError(
+            f"the crystals {formulas} have proportional compositions, so nothing says how many "
+            "atoms of the cell belong to which; give crystals of different composition"
+        )
+    if np.abs(contents @ amounts - wanted).max() > 1e-6:
         raise ValueError(
             f"{atoms.get_chemical_formula()} is not made of whole formula units of {formulas}: its "
             "energy depends on a chemical potential"

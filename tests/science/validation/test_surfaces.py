@@ -57,6 +57,13 @@ def test_a_cell_that_is_no_mixture_of_the_crystals_is_refused():
         excess_energy(-40.0, Atoms("Li3Cl2", cell=[3, 5, 20], pbc=True), crystals, [-10.0])
 
 
+def test_crystals_of_one_composition_cannot_be_told_apart_in_a_cell():
+    salt, other = bulk("LiCl", "rocksalt", a=5.13), bulk("LiCl", "zincblende", a=5.6)
+    cell = salt.repeat((1, 1, 4))
+    with pytest.raises(ValueError, match=r"proportional compositions.*of different composition"):
+        excess_energy(-1.0, cell, [salt, other], [-1.0, -0.9])
+
+
 def test_interfaces_name_their_structures():
     check = InterfaceCheck(
         interfaces={"face": {"cell": "joined", "crystals": ["li", "salt"]}}, max_relative_error=0.2
