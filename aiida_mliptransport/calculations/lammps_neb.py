@@ -223,6 +223,11 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
             f"the structures have pbc {tuple(bool(x) for x in given.pbc)}, expected a cell that "
             "is periodic along all three vectors"
         )
+    return processes_problem(value, count)
+
+
+def processes_problem(value: Mapping[str, Any], n_images: int) -> str | None:
+    """Return why a job cannot give each of the images (both ends included) a process, or None."""
     code = value.get("code")
     if code is not None and code.with_mpi is False:
         return (
@@ -231,10 +236,10 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
             f"`verdi code relabel {code.full_label} {code.label}-serial` and make it again"
         )
     processes = n_processes(value["metadata"]["options"]["resources"])
-    if processes % count:
+    if processes % n_images:
         return (
             f"metadata.options.resources ask for {processes} MPI processes and the band has "
-            f"{count} images with both ends, expected as many or a multiple: give "
-            f"{{'num_machines': 1, 'num_mpiprocs_per_machine': {count}}}"
+            f"{n_images} images with both ends, expected as many or a multiple: give "
+            f"{{'num_machines': 1, 'num_mpiprocs_per_machine': {n_images}}}"
         )
     return None

@@ -8,9 +8,10 @@ from typing import Any
 from aiida import orm
 
 from ..calculations.ase_neb import AseNebCalculation
+from ..calculations.ase_parameters import NebParameters
 from ..calculations.cp2k_neb import Cp2kNebCalculation
 from ..calculations.evaluate import EvaluateCalculation
-from ..calculations.lammps_neb import LammpsNebCalculation
+from ..calculations.lammps_neb import LammpsNebCalculation, processes_problem
 from ..calculations.parameters import validation_message
 from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
@@ -174,11 +175,17 @@ def paths_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _engine_problem(value: Mapping[str, Any]) -> str | None:
+def engine_problem(value: Mapping[str, Any]) -> str | None:
     """Return why it is not said what relaxes the bands on the potential, or None."""
     given = [name for name in POTENTIAL_BAND_ENGINES if value.get(name)]
     if len(given) != 1:
         return f"{given} given, expected one of {list(POTENTIAL_BAND_ENGINES)}"
+    if given == ["neb_lammps"]:
+        # Jobs are submitted later, and their own check would then end the whole search.
+        job = value["neb_lammps"]
+        images = NebParameters.model_validate(job["parameters"].get_dict()).images
+        problem = processes_problem(job, images + 2)
+        return None if problem is None else f"neb_lammps: {problem}"
     return None
 
 
@@ -196,7 +203,7 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Return why the inputs do not fit together, or None."""
     if ("harvest" in value) != bool(value.get("trajectories")):
         return "one of 'harvest' and 'trajectories' is given, expected both or neither"
-    problem = paths_problem(value) or _ends_problem(value) or _engine_problem(value)
+    problem = paths_problem(value) or _ends_problem(value) or engine_problem(value)
     if problem:
         return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory
 from ase.build import bulk
 
@@ -203,6 +205,16 @@ def test_lammps_relaxes_the_bands_where_the_file_says_so(make_code, bare_lammps)
         found["barrier_eV"], abs=1e-6
     )
     assert len(collect(node).barriers.paths) == 1
+
+
+def test_lammps_without_mpi_is_refused_before_anything_runs(make_code, computer):
+    serial = orm.InstalledCode(
+        label="lmp-without-mpi", computer=computer, filepath_executable="/bin/true", with_mpi=False
+    ).store()
+    codes = {"python": make_code("python"), "lmp": serial}
+    built = by_lammps(codes, PotentialData(**lennard_jones_argon()), vacancy_hop())
+    with pytest.raises(ValueError, match=r"neb_lammps: code lmp-without-mpi@.* without MPI"):
+        instantiate_process(get_manager().get_runner(), built)
 
 
 @pytest.mark.slow
