@@ -18,6 +18,10 @@ STRIDE = 10
 #: Columns of the dump of an image: forces are those of the potential, without springs.
 DUMP_COLUMNS = "id type xu yu zu f_forces[1] f_forces[2] f_forces[3]"
 
+#: Lines of the logs between which the band was optimised.
+BAND_BEGINS = "band begins"
+BAND_ENDED = "band ended"
+
 #: A minimiser gives up after so many evaluations of the forces for each of its steps.
 _EVALUATIONS_PER_STEP = 10
 
@@ -109,13 +113,8 @@ def band_script(
     return "\n".join(lines) + "\n"
 
 
-#: Lines of the logs between which the band was optimised.
-BAND_BEGINS = "band begins"
-BAND_ENDED = "band ended"
-
-
 def stages(parameters: NebParameters) -> tuple[int, int]:
-    """Return the steps before and while the highest image climbs: multiples of ``STRIDE``."""
+    """Return the steps before and while the highest image climbs: each a multiple of ``STRIDE``."""
     chunks = -(-parameters.steps // STRIDE)
     if not parameters.climb:
         return chunks * STRIDE, 0
