@@ -108,6 +108,8 @@ def build_barriers(
     """
     from aiida.plugins import WorkflowFactory
 
+    from ..workflows.neb_ports import engine_problem, state_problem
+
     if (content.harvest is None) != (trajectories is None):
         raise content.source.error(
             ("harvest",),
@@ -136,6 +138,10 @@ def build_barriers(
         options=content.resources.options(),
         **build_paths(content.source, (), content),
     )
+    inputs = builder._inputs(prune=True)
+    problem = engine_problem(inputs) or state_problem(inputs)
+    if problem:
+        raise content.source.error(("name",), f"stands for a search that cannot run: {problem}")
     builder.metadata.label = content.name[:255]
     builder.metadata.description = content.description
     return builder

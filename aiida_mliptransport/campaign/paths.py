@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ase.build import make_supercell
+from pydantic import ValidationError
 
+from ..calculations.ase_parameters import NebParameters
 from ..science.barriers import EndPoints, EndPointsError, check_end_points
 from .sections import PathsSection, StructureSection
 from .source import CampaignError, Source
@@ -29,7 +31,7 @@ def check_paths(source: Source, keys: tuple[str, ...], section: PathsSection) ->
     CampaignError
         For a file that cannot be read, and ends that are not two states of the same atoms.
     """
-    found, problems = {}, []
+    found, problems = {}, _parameter_problems(source, keys, section)
     for name, ends in section.paths.items():
         where = (*keys, "paths", name)
         try:
@@ -56,6 +58,26 @@ def check_paths(source: Source, keys: tuple[str, ...], section: PathsSection) ->
     if problems:
         raise CampaignError("\n".join(problems))
     return found
+
+
+def _parameter_problems(source: Source, keys: tuple[str, ...], section: PathsSection) -> list[str]:
+    """Return what is wrong with values for the band; the builder finds keys that are none."""
+    known = {
+        key: value for key, value in section.parameters.items() if key in NebParameters.model_fields
+    }
+    try:
+        NebParameters.model_validate(known)
+    except ValidationError as error:
+        return [
+            str(
+                source.error(
+                    (*keys, "parameters", *(str(part) for part in found["loc"])),
+                    f"is {found['input']!r}, expected: {found['msg']}",
+                )
+            )
+            for found in error.errors()
+        ]
+    return []
 
 
 def build_paths(source: Source, keys: tuple[str, ...], section: PathsSection) -> dict[str, Any]:

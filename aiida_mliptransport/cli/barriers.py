@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import load_node, load_profile, print_table
+from .common import duration, load_node, load_profile, print_table
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -85,10 +85,20 @@ def launch_neb(
 
 
 def wait_for(node: orm.ProcessNode) -> None:
-    """Return when a process has ended."""
+    """Return when a process has ended; say on the way how many of its jobs are done."""
     import time
 
-    while not node.is_terminated:
+    from ..tools.progress import read_progress
+
+    last = ""
+    while not (progress := read_progress(node.pk)).ended:
+        line = (
+            f"{progress.n_jobs_ended} of {progress.n_jobs} jobs done, "
+            f"{len(progress.running)} at work"
+        )
+        if line != last:
+            click.echo(f"[{duration(progress.elapsed_s)}] {line}", err=True)
+            last = line
         time.sleep(POLL_SECONDS)
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from aiida import orm
 
 
+#: Inputs that a campaign fills.
+CAMPAIGN_INPUTS = ("blind_frames", "training_frames", "aimd", "trajectories")
+
+
 @click.command("validate")
 @click.argument("validation_file", type=click.Path(), metavar="VALIDATION.yaml")
 @click.option(
@@ -57,7 +61,7 @@ def launch_validate(
         builder = build_validation(content, node)
         checks = [name for name, value in builder.checks.get_dict().items() if value is not None]
         click.echo(f"checks: {', '.join(checks)}")
-        given = [name for name in ("blind_frames", "aimd", "trajectories") if builder.get(name)]
+        given = [name for name in CAMPAIGN_INPUTS if builder.get(name)]
         click.echo(f"known from {node.pk}: {', '.join(given) or 'nothing but the potential'}")
         click.echo(f"labelled by {content.engine or 'nothing'}; nothing was submitted")
         return

@@ -58,7 +58,7 @@ def _profile_panel(axes: Axes, path: BarrierPath) -> None:
             label=f"{words}: {profile.barrier:.3f} eV",
         )  # fmt: skip
     axes.axhline(0.0, color=MUTED, linewidth=0.8)
-    axes.set_xlabel("path length (Å)")
+    axes.set_xlabel("length of the path of all atoms (Å)")
     axes.set_ylabel("energy (eV)")
     axes.set_title(path.name)
     top = max(float(profile.curve[1].max()) for profile in path.profiles)

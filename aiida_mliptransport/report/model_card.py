@@ -208,7 +208,7 @@ def _largest_deviation(root: Root) -> float | None:
 
 def _validation_table(validation: Mapping[str, Any] | None) -> list[str]:
     if validation is None:
-        return ["Not validated beyond its training: run `mliptransport.validate`."]
+        return ["Not validated beyond its training: run `aiida-mliptransport launch validate`."]
     counts = ", ".join(f"{number} {verdict}" for verdict, number in validation["counts"].items())
     table = [
         f"{counts}.",

@@ -337,7 +337,8 @@ def barriers_section(found: Barriers) -> Section:
         _table(
             tables_barriers.barriers_table(found),
             "Barriers from the initial structure, of the fit through energies and forces of the "
-            "images; ± is the standard deviation over the committee. Force error: largest error "
+            "images; ± is the standard deviation over the committee. Ends apart: length of the "
+            "straight way between the given ends, all atoms together. Force error: largest error "
             "vector of a moving ion against the labeller, on the images of the potential.",
             "No band has been found.",
         ),

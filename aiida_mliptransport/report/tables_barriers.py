@@ -13,7 +13,7 @@ def barriers_table(found: Barriers) -> Table | None:
         return None
     return Table(
         heads(
-            "path", "moving", "length (Å)|", "barrier (eV)|", "back (eV)|", "reaction (eV)|",
+            "path", "moving", "ends apart (Å)|", "barrier (eV)|", "back (eV)|", "reaction (eV)|",
             "labeller, same images (eV)|", "labeller, own band (eV)|", "force error (eV/Å)|",
         ),
         tuple(_row(path) for path in found.paths),

@@ -152,20 +152,27 @@ class NebWorkChain(FanOutWorkChain):
         """Label the images of all paths where the potential put them."""
         engine = engine_of(self.inputs.label)
         process = LABEL_ENGINES[engine]
-        node = self.submit_once(
-            "label_images",
-            process,
-            {
-                **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
-                "frames": self.ctx.images,
-                "max_concurrent": self.inputs.max_concurrent,
-            },
-        )
+        try:
+            node = self.submit_once(
+                "label_images",
+                process,
+                {
+                    **self.exposed_inputs(process, f"label.{engine}", agglomerate=False),
+                    "frames": self.ctx.images,
+                    "max_concurrent": self.inputs.max_concurrent,
+                },
+            )
+        except ValueError as error:
+            # The labeller refuses these images: what the potential says of them is kept.
+            self.ctx.labelling_failed = str(error)
+            return None
         return ToContext(labelling=node)
 
     def inspect_labels(self) -> None:
         """Keep the labels that there are."""
-        node = self.ctx.labelling
+        node = self.ctx.get("labelling")
+        if node is None:
+            return
         if "frames" in node.outputs:
             self.ctx.labels = node.outputs.frames
             self.out("labels", node.outputs.frames)

@@ -17,7 +17,7 @@ from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from ..science.barriers import EndPoints, EndPointsError, HarvestSettings, check_end_points
-from .label.engines import LABEL_ENGINES
+from .label.engines import LABEL_ENGINES, engine_of
 from .vasp_neb import VaspNebWorkChain
 
 #: What relaxes the labeller's own band, by the name of its namespace in ``reference``. All take
@@ -26,6 +26,9 @@ BAND_ENGINES = {"ase": AseNebCalculation, "cp2k": Cp2kNebCalculation, "vasp": Va
 
 #: What relaxes the bands on the potential, by the name of its namespace.
 POTENTIAL_BAND_ENGINES = {"neb": AseNebCalculation, "neb_lammps": LammpsNebCalculation}
+
+#: Where an engine's settings are that may state the charge of the cell.
+SETTINGS_OF_ENGINES = {"ase": "calculator", "cp2k": "parameters", "vasp": "parameters"}
 
 
 def define_inputs(spec: Any) -> None:
@@ -189,6 +192,31 @@ def engine_problem(value: Mapping[str, Any]) -> str | None:
     return None
 
 
+def state_problem(value: Mapping[str, Any]) -> str | None:
+    """Return why the labeller computes another charge or spin than the images have, or None."""
+    engine = engine_of(value.get("label", {}))
+    bands = next((value[name] for name in POTENTIAL_BAND_ENGINES if value.get(name)), None)
+    if engine not in SETTINGS_OF_ENGINES or bands is None or "parameters" not in bands:
+        return None
+    port = SETTINGS_OF_ENGINES[engine]
+    job = value["label"][engine].get(engine, {})
+    if port not in job:
+        return None
+    images = NebParameters.model_validate(bands["parameters"].get_dict())
+    for name in ("charge", "multiplicity"):
+        stated = job[port].get_dict().get(name)
+        # An ASE calculator without its own takes that of the frames.
+        if stated is None and engine != "ase":
+            stated = NebParameters.model_fields[name].default
+        if stated is not None and stated != getattr(images, name):
+            return (
+                f"label.{engine}.{engine}.{port}: {name} is {stated}, and the images have "
+                f"{getattr(images, name)} by the {name} of the band; give both the same, in a "
+                f"file '{name}' of '{engine}' and of 'parameters'"
+            )
+    return None
+
+
 def _ends_problem(value: Mapping[str, Any]) -> str | None:
     """Return why a given pair of structures is no path, or None."""
     for name, initial in value.get("initial", {}).items():
@@ -203,7 +231,12 @@ def validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     """Return why the inputs do not fit together, or None."""
     if ("harvest" in value) != bool(value.get("trajectories")):
         return "one of 'harvest' and 'trajectories' is given, expected both or neither"
-    problem = paths_problem(value) or _ends_problem(value) or engine_problem(value)
+    problem = (
+        paths_problem(value)
+        or _ends_problem(value)
+        or engine_problem(value)
+        or state_problem(value)
+    )
     if problem:
         return problem
     if value.get("committee") and "code" not in value.get("evaluate", {}):

@@ -57,6 +57,8 @@ def test_an_engine_is_chosen_by_its_section_and_may_be_left_out(write):
         (("symbol: Li", "symbol: Na"), ["directions.symbol is 'Na'", "['Cl', 'Li']"]),
         (("LiCl.cif", "NaCl.cif"), ["host.file is 'NaCl.cif'", "no file"]),
         (("ase:", "engine: cp2k\nase:"), ["engine is 'cp2k'", "add 'cp2k: {}'"]),
+        (("images: 3", "images: many"), ["line 6: parameters.images is 'many'", "integer"]),
+        (("images: 3", "steps: -3"), ["line 6: parameters.steps is -3", "greater than"]),
     ],
 )
 def test_what_is_wrong_is_told_by_line_and_key(write, replacement, expected):
@@ -97,6 +99,22 @@ def test_a_committee_judges_and_an_engine_labels(write, python_code):
 
 
 @pytest.mark.medium
+@pytest.mark.parametrize(
+    ("stated", "asked", "told"),
+    [
+        ("charge: -1", "images: 3", "charge is -1, and the images have 0"),
+        ("multiplicity: 2", "charge: 0", "multiplicity is 2, and the images have 1"),
+        ("charge: 0", "charge: -1", "charge is 0, and the images have -1"),
+    ],
+)
+def test_labeller_and_images_have_one_charge(write, python_code, stated, asked, told):
+    calculator = "ase: {calculator: tblite, " + stated + "}"
+    file = write(("ase: {calculator: molten_salt, salt: LiCl}", calculator), ("images: 3", asked))
+    with pytest.raises(CampaignError) as error:
+        build_barriers(load_barrier_file(file), PotentialData(**tosi_fumi_licl()).store())
+    assert told in str(error.value)
+
+
 def test_hops_need_runs_and_runs_need_to_be_told_what_for(write, python_code):
     potential = PotentialData(**tosi_fumi_licl()).store()
     codes = f"codes: {{python: {python_code.full_label}}}\n"

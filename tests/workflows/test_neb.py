@@ -181,6 +181,18 @@ def test_two_engines_of_the_labellers_own_band_are_refused(builder):
         run_get_node(builder)
 
 
+def test_a_labeller_that_refuses_the_images_leaves_what_the_potential_says(builder):
+    initial, final = vacancy_hop()
+    builder.initial, builder.final = {"hop": initial}, {"hop": final}
+    builder.neb.parameters = orm.Dict({"images": 1})
+    builder.label.ase.ase.calculator = orm.Dict({"name": "emt"})
+    results, node = run_get_node(builder)
+    assert node.exit_status == 320, node.exit_message
+    assert "Ar" in node.exit_message
+    assert results["barriers"]["hop"]["potential"]["barrier_eV"] > 0
+    assert "labels" not in results
+
+
 def by_lammps(codes, potential, ends, **parameters):
     """Return the inputs that a file with ``relaxed_by: lammps`` gives."""
     return NebWorkChain.get_builder_from_protocol(

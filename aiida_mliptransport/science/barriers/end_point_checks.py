@@ -56,23 +56,24 @@ def check_end_points(
         )
     warnings = []
     if end_points.minimum_image:
-        _require_one_way(end_points, moving)
         # Atoms that stay match themselves.
         initial, final = end_points.initial[moving], end_points.final[moving]
         fewer = len(EndPoints(initial, match_order(initial, final)).moving_ions(threshold))
         if fewer < len(moving):
             warnings.append(
                 f"{len(moving)} ions move, but only {fewer} would if like atoms were in another "
-                "order: unless they really exchange places, use match_order(initial, final)"
+                "order: unless they really exchange places, put the atoms of both structures in "
+                "one order"
             )
+        _require_one_way(end_points, moving, warnings)
     approach = closest_approach(end_points, threshold=threshold)
     if approach is not None and approach.ratio < CLOSE_RATIO:
         told = describe_approach(end_points, approach)
         if approach.ratio < COINCIDENT_RATIO:
             raise EndPointsError(
                 f"two atoms exchange places or cross: {told}, expected at least "
-                f"{COINCIDENT_RATIO:g}; if like atoms are in another order, use "
-                "match_order(initial, final); if not, split the path at a point off the line"
+                f"{COINCIDENT_RATIO:g}; if like atoms are in another order, put those of both "
+                "structures in one; if not, split the path at a point off the line"
             )
         warnings.append(f"{told}: interpolate with IDPP, not linearly")
     return tuple(warnings)
@@ -88,8 +89,11 @@ def describe_approach(end_points: EndPoints, approach: Approach) -> str:
     )
 
 
-def _require_one_way(end_points: EndPoints, moving: IntArray) -> None:
-    """Raise if a moving ion has another way to an image of its place that is nearly as short."""
+def _require_one_way(end_points: EndPoints, moving: IntArray, warnings: list[str]) -> None:
+    """Raise if a moving ion has another way to an image of its place that is nearly as short.
+
+    ``warnings`` is what was seen of these ends so far: it may be why.
+    """
     ways = end_points.displacements[moving]
     pbc = end_points.initial.pbc
     reduced = np.asarray(minkowski_reduce(end_points.initial.cell, pbc)[0], dtype=np.float64)
@@ -108,5 +112,5 @@ def _require_one_way(end_points: EndPoints, moving: IntArray) -> None:
             f"{end_points.initial.symbols[ion]} {ion} may go two ways round the cell: its "
             f"displacement is {lengths[worst]:.3f} Å to one image and {others[worst]:.3f} Å to "
             f"another, expected a difference of at least {AMBIGUOUS_ANGSTROM:g} Å; take a larger "
-            "supercell, or give unwrapped positions with minimum_image=False"
+            "supercell" + "".join(f". {seen}" for seen in warnings)
         )

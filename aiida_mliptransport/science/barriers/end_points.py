@@ -122,8 +122,8 @@ def _require_same_order(initial: Atoms, final: Atoms) -> None:
         ]
         raise EndPointsError(
             f"{len(differ)} atoms differ in their element, though the composition is the same: "
-            f"{'; '.join(named)}{' …' if len(differ) > 5 else ''}; expected one order; reorder the "
-            "final structure with match_order(initial, final)"
+            f"{'; '.join(named)}{' …' if len(differ) > 5 else ''}; expected one order of atoms "
+            "in both structures"
         )
 
 

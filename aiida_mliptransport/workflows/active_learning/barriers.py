@@ -15,7 +15,7 @@ from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
 from ..neb import NebWorkChain
-from ..neb_ports import engine_problem, paths_problem
+from ..neb_ports import engine_problem, paths_problem, state_problem
 from ..submission import failure_reason
 from .exploring import trajectories_of
 from .judging import JudgingWorkChain
@@ -41,7 +41,8 @@ def barrier_problem(inputs: Mapping[str, Any]) -> str | None:
     message = validation_message(BarrierTarget, given)
     if message is not None:
         return f"targets.barriers: {message}"
-    problem = paths_problem(paths) or engine_problem(paths)
+    labelled = {**paths, "label": inputs.get("label", {})}
+    problem = paths_problem(paths) or engine_problem(paths) or state_problem(labelled)
     return None if problem is None else f"neb: {problem}"
 
 

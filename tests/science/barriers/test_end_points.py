@@ -73,7 +73,9 @@ def test_another_order_is_refused_and_can_be_mended() -> None:
         atoms.numbers[[4, 9]] = 29
     (moved,) = EndPoints(initial, final).moving_ions()
     order = np.random.default_rng(1).permutation(len(final))
-    with pytest.raises(EndPointsError, match=r"\d atoms differ in their element.*match_order"):
+    with pytest.raises(
+        EndPointsError, match=r"\d atoms differ in their element.*one order of atoms"
+    ):
         EndPoints(initial, final[order])
     matched = match_order(initial, final[order])
     np.testing.assert_array_equal(matched.positions, final.positions)
@@ -167,6 +169,16 @@ def test_a_displacement_of_half_the_cell_may_go_two_ways() -> None:
     for atoms in (initial, final):
         atoms.pbc = (False, True, True)
     assert check_end_points(EndPoints(initial, final)) == ()
+
+
+def test_another_order_of_atoms_is_named_where_it_looks_like_two_ways() -> None:
+    initial = bulk("LiCl", "rocksalt", a=5.13, cubic=True).repeat(2)
+    del initial[0]
+    order = np.concatenate([np.flatnonzero(initial.numbers == n)[::-1] for n in (3, 17)])
+    back = np.argsort(np.argsort(initial.numbers, kind="stable"), kind="stable")
+    final = initial[order][back]
+    with pytest.raises(EndPointsError, match=r"two ways.*ions move, but only \d+ would"):
+        check_end_points(EndPoints(initial, final))
 
 
 def test_a_molecule_has_end_points_too() -> None:
