@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from aiida import load_profile, orm
-from aiida.engine import submit
+from aiida.engine import ProcessBuilder, submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 from ase.build import bulk
@@ -83,6 +83,18 @@ def worker_bytes() -> int:
     return sum(worker.memory_info().rss for worker in workers)
 
 
+def watched(builder: ProcessBuilder) -> tuple[orm.ProcessNode, float, int, int]:
+    """Submit, and return the ended process, its seconds, and the largest memory and checkpoint."""
+    start = time.monotonic()
+    node = submit(builder)
+    memory = checkpoint = 0
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+        memory = max(memory, worker_bytes())
+        checkpoint = max(checkpoint, len(node.checkpoint or ""))
+    return node, time.monotonic() - start, memory, checkpoint
+
+
 def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) -> Run:
     """Label with a fresh daemon, and look at it while it works."""
     subprocess.run(["verdi", "daemon", "start", str(n_workers)], check=True, capture_output=True)
@@ -98,14 +110,7 @@ def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) ->
         protocol="fast",
         overrides={"batch_size": FRAMES_PER_JOB, "reuse_labels": False},
     )
-    start = time.monotonic()
-    node = submit(builder)
-    memory = checkpoint = 0
-    while not node.is_terminated:
-        time.sleep(POLL_SECONDS)
-        memory = max(memory, worker_bytes())
-        checkpoint = max(checkpoint, len(node.checkpoint or ""))
-    wall = time.monotonic() - start
+    node, wall, memory, checkpoint = watched(builder)
     command = ["verdi", "daemon", "stop", "--timeout", "120"]
     subprocess.run(command, check=True, capture_output=True)
     if not node.is_finished_ok:

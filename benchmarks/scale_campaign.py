@@ -15,7 +15,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "survival"))
 
-POLL_SECONDS = 0.5
 FRAMES_PER_JOB = 5
 IN_FLIGHT = 50
 N_BLIND = 20
@@ -32,11 +30,10 @@ N_BLIND = 20
 def run_campaign(programs: Path, n_structures: int, n_labels: int, seed: int) -> dict[str, float]:
     """Run one campaign in the loaded profile, and look at it while it works."""
     from aiida import orm
-    from aiida.engine import submit
     from ase.build import bulk
     from driver import EMT_SPEC, codes, first_frames
     from harness import STAND_IN_TRAINING
-    from scale import database_bytes, worker_bytes
+    from scale import database_bytes, watched
 
     from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain
 
@@ -81,14 +78,7 @@ def run_campaign(programs: Path, n_structures: int, n_labels: int, seed: int) ->
     del builder["aimd"]
     builder.initial_frames = {"given": first_frames(next(iter(structures.values())).get_ase())}
     before = database_bytes()
-    start = time.monotonic()
-    node = submit(builder)
-    memory = checkpoint = 0
-    while not node.is_terminated:
-        time.sleep(POLL_SECONDS)
-        memory = max(memory, worker_bytes())
-        checkpoint = max(checkpoint, len(node.checkpoint or ""))
-    wall = time.monotonic() - start
+    node, wall, memory, checkpoint = watched(builder)
     found = node.outputs.history["n_labels_total"] if "history" in node.outputs else 0
     if found < n_labels:
         reason = node.exit_message or node.exception

@@ -64,21 +64,7 @@ class AseNebCalculation(AseCalculation):
             "reaction_energy_eV, max_force_eV_A and the history of both by step.",
         )
         spec.default_output_node = "results"
-        spec.exit_code(
-            311,
-            "ERROR_END_NOT_RELAXED",
-            message="an end of the path has no minimum within the steps: {reason}",
-        )
-        spec.exit_code(
-            312,
-            "ERROR_BAND_NOT_CONVERGED",
-            message="forces on the band are not below the tolerance, the last one is kept: "
-            "{reason}",
-        )
-        spec.exit_code(
-            313, "ERROR_IMAGE_EXPLODED", message="an image left every reasonable range: {reason}"
-        )
-        spec.exit_code(314, "ERROR_ENDS_COLLAPSED", message="there is no path to find: {reason}")
+        declare_band_ends(spec)
         spec.exit_code(
             315,
             "ERROR_BAND_STOPPED",
@@ -103,6 +89,24 @@ class AseNebCalculation(AseCalculation):
 
     def retrieve_arrays(self) -> list[str]:
         return [BAND_FILE]
+
+
+def declare_band_ends(spec: CalcJobProcessSpec) -> None:
+    """Declare how a band on a potential ends that is no path, or not yet one."""
+    spec.exit_code(
+        311,
+        "ERROR_END_NOT_RELAXED",
+        message="an end of the path has no minimum within the steps: {reason}",
+    )
+    spec.exit_code(
+        312,
+        "ERROR_BAND_NOT_CONVERGED",
+        message="forces on the band are not below the tolerance, the last one is kept: {reason}",
+    )
+    spec.exit_code(
+        313, "ERROR_IMAGE_EXPLODED", message="an image left every reasonable range: {reason}"
+    )
+    spec.exit_code(314, "ERROR_ENDS_COLLAPSED", message="there is no path to find: {reason}")
 
 
 def paths_problem(value: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from ..data.frames import FrameSetData
 from ..data.potential import PotentialData
 from ..science.barriers import continuous, idpp_path
 from ..science.frames import System
-from .ase_neb import ends_of, paths_problem
+from .ase_neb import declare_band_ends, ends_of, paths_problem
 from .ase_parameters import NebParameters
 from .disk import declare_disk_full
 from .lammps_neb_script import LOG_BASE, band_script, data_file, image_files
@@ -150,20 +150,7 @@ def _potentials(inputs: Mapping[str, Any]) -> dict[str, PotentialData]:
 
 def _define_exit_codes(spec: CalcJobProcessSpec) -> None:
     spec.exit_code(310, "ERROR_NO_FRAMES", message="LAMMPS wrote no whole band: {reason}")
-    spec.exit_code(
-        311,
-        "ERROR_END_NOT_RELAXED",
-        message="an end of the path has no minimum within the steps: {reason}",
-    )
-    spec.exit_code(
-        312,
-        "ERROR_BAND_NOT_CONVERGED",
-        message="forces on the band are not below the tolerance, the last one is kept: {reason}",
-    )
-    spec.exit_code(
-        313, "ERROR_IMAGE_EXPLODED", message="an image left every reasonable range: {reason}"
-    )
-    spec.exit_code(314, "ERROR_ENDS_COLLAPSED", message="there is no path to find: {reason}")
+    declare_band_ends(spec)
     spec.exit_code(
         315,
         "ERROR_INTERRUPTED",
