@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,10 +121,9 @@ def measure(code: orm.AbstractCode, n_labels: int, n_workers: int, seed: int) ->
     return Run(n_labels, n_workers, wall, memory, database_bytes() - before, checkpoint)
 
 
-def exponent(runs: list[Run], name: str) -> float:
+def exponent(labels: Sequence[int], values: Sequence[float]) -> float:
     """Return the exponent of a quantity in the number of labels, by least squares of logarithms."""
-    labels = np.log([run.n_labels for run in runs])
-    return float(np.polyfit(labels, np.log([getattr(run, name) for run in runs]), 1)[0])
+    return float(np.polyfit(np.log(labels), np.log(values), 1)[0])
 
 
 def main() -> None:
@@ -144,16 +144,18 @@ def main() -> None:
         runs.append(measure(code, n_labels, n_workers, 1000 * arguments.seed + number))
         print(runs[-1].row(), flush=True)
     grown = runs[: len(arguments.labels)]
+    labels = [run.n_labels for run in grown]
     largest = grown[-1]
     speeds = " ".join(
         f"speed_{run.n_workers}_workers={largest.wall / run.wall:.2f}" for run in runs[len(grown) :]
     )
     print(
         f"scale: labels={most} wall_s={largest.wall:.0f} "
-        f"exponent_wall={exponent(grown, 'wall'):.2f} "
-        f"exponent_database={exponent(grown, 'database_bytes'):.2f} "
-        f"exponent_memory={exponent(grown, 'worker_bytes'):.2f} "
-        f"exponent_checkpoint={exponent(grown, 'checkpoint_bytes'):.2f} {speeds}"
+        f"exponent_wall={exponent(labels, [run.wall for run in grown]):.2f} "
+        f"exponent_database={exponent(labels, [run.database_bytes for run in grown]):.2f} "
+        f"exponent_memory={exponent(labels, [run.worker_bytes for run in grown]):.2f} "
+        f"exponent_checkpoint={exponent(labels, [run.checkpoint_bytes for run in grown]):.2f} "
+        f"{speeds}"
     )
 
 

@@ -15,9 +15,8 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
-
-import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "survival"))
@@ -88,17 +87,12 @@ def run_campaign(programs: Path, n_structures: int, n_labels: int, seed: int) ->
         "structures": n_structures,
         "labels": found,
         "jobs": len(jobs),
+        "kinds": dict(Counter(job.process_type.split("mliptransport.")[-1] for job in jobs)),
         "wall": wall,
         "worker_bytes": memory,
         "database_bytes": database_bytes() - before,
         "checkpoint_bytes": checkpoint,
     }
-
-
-def exponent(runs: list[dict[str, float]], name: str) -> float:
-    """Return the exponent of a quantity in the number of labels, by least squares of logarithms."""
-    labels = np.log([run["labels"] for run in runs])
-    return float(np.polyfit(labels, np.log([run[name] for run in runs]), 1)[0])
 
 
 def main() -> None:
@@ -118,6 +112,7 @@ def main() -> None:
         print("\n" + json.dumps(found))
         return
     from harness import Profile
+    from scale import exponent
 
     profile = Profile(Path(tempfile.mkdtemp(prefix="scale-")))
     runs = []
@@ -138,7 +133,8 @@ def main() -> None:
                 f"{run['wall'] / run['jobs']:5.2f} s a job, worker "
                 f"{run['worker_bytes'] / 1e6:4.0f} MB, database "
                 f"{run['database_bytes'] / 1e6:5.1f} MB, checkpoint "
-                f"{run['checkpoint_bytes'] / 1e3:4.0f} kB",
+                f"{run['checkpoint_bytes'] / 1e3:4.0f} kB, "
+                + ", ".join(f"{kind} {found}" for kind, found in sorted(run["kinds"].items())),
                 flush=True,
             )
     finally:
@@ -148,7 +144,8 @@ def main() -> None:
     line += f"jobs={largest['jobs']} wall_s={largest['wall']:.0f}"
     if len(runs) > 1:
         for name in ("wall", "database_bytes", "worker_bytes", "checkpoint_bytes"):
-            line += f" exponent_{name.removesuffix('_bytes')}={exponent(runs, name):.2f}"
+            found = exponent([run["labels"] for run in runs], [run[name] for run in runs])
+            line += f" exponent_{name.removesuffix('_bytes')}={found:.2f}"
     print(line)
 
 

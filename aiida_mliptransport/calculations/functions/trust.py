@@ -26,24 +26,20 @@ CALIBRATION_VERSION = "2"
 
 
 @calcfunction
-def propose_trust_levels(errors: orm.Dict, parameters: orm.Dict) -> orm.Dict:
-    """Return the trust levels for the next exploration from the latest force errors.
+def propose_trust_levels(results: orm.Dict, parameters: orm.Dict) -> orm.Dict:
+    """Return the trust levels of the first exploration, before there is any blind test.
 
     Parameters
     ----------
-    errors
-        ``errors`` of a blind test, or before the first one ``results`` of a training: its force
-        RMSE per component (eV/Å) sets the scale.
+    results
+        ``results`` of the committee's training: the force RMSE per component (eV/Å) on the training
+        frames of its worst member sets the scale.
     parameters
         ``low_factor`` and ``high_factor``: levels over the force RMSE per component. (The maximum
         deviation is that of a vector, over all atoms, so it exceeds the RMSE also in a good model.)
     """
-    content = errors.get_dict()
-    if "force" in content:
-        rmse, source = content["force"]["rmse_component"], "blind test"
-    else:
-        rmse, source = content["final_force_rmse_eV_A"]["highest"], "training"
-    return orm.Dict(_by_factors(float(rmse), source, parameters.get_dict()))
+    rmse = float(results["final_force_rmse_eV_A"]["highest"])
+    return orm.Dict(_by_factors(rmse, "training", parameters.get_dict()))
 
 
 @calcfunction

@@ -33,7 +33,7 @@ class LabellingWorkChain(ExploringWorkChain):
             self.ctx.trust = self.run_once(
                 "first_trust_levels",
                 propose_trust_levels,
-                errors=self.ctx.train.outputs.results,
+                results=self.ctx.train.outputs.results,
                 parameters=self.inputs.selection,
             )["result"]
         # A committee may agree and be wrong: while the blind error is too large, labels are needed
