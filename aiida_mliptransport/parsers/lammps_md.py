@@ -66,7 +66,8 @@ class LammpsMDParser(Parser):
         restart = self.folder / RESTART_OUTPUT_FILE
         if last_step is not None and finite and restart.exists() and restart.stat().st_size:
             self.out("restart", orm.SinglefileData(restart))
-        self._results(trajectory, completed, last_step)
+        out_of_walltime = not completed and (self.messages.timed_out or WALLTIME_FILE in names)
+        self._results(trajectory, completed, out_of_walltime, last_step)
         return self._verdict(
             first_step, completed, finite, trajectory, dump, WALLTIME_FILE in names
         )
@@ -198,11 +199,16 @@ class LammpsMDParser(Parser):
         return deviations if len(deviations["steps"]) else None
 
     def _results(
-        self, trajectory: MDTrajectoryData | None, completed: bool, last_step: int | None
+        self,
+        trajectory: MDTrajectoryData | None,
+        completed: bool,
+        out_of_walltime: bool,
+        last_step: int | None,
     ) -> None:
         thermo = {} if trajectory is None else trajectory.thermo
         results = {
             "completed": completed,
+            "out_of_walltime": out_of_walltime,
             "n_frames": 0 if trajectory is None else trajectory.n_frames,
             "last_step": last_step,
             "last_thermo": {k: v[-1].item() for k, v in thermo.items() if len(v)},

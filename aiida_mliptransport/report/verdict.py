@@ -13,6 +13,7 @@ from .stages import humanise
 #: Check → words, and whether its value is a share.
 _CHECKS = {
     "relative_force_rmse": ("Blind force RMSE over the RMS of the forces", True),
+    "runs_broken_off": ("Runs of the last exploration that broke off", False),
     "share_accurate": ("Share of explored frames that are accurate", True),
     "upper_trust_level_over_accepted_rmse": (
         "Upper trust level over the force RMSE (per component) measured or asked for",

@@ -20,8 +20,8 @@ MAX_AGE_SECONDS = 15.0
 
 #: Steps of an iteration, in their order.
 STEPS = (
-    "train", "explore", "describe", "training_errors", "trust_levels", "select", "move_on",
-    "label_blind", "evaluate", "evaluate_earlier", "observable", "calibrate", "assess",
+    "train", "explore", "describe", "training_errors", "trust_levels", "select",
+    "label_blind", "evaluate", "evaluate_earlier", "observable", "calibrate", "move_on", "assess",
     "neb", "judge_barriers", "label_candidates",
 )  # fmt: skip
 

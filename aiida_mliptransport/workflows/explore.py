@@ -111,7 +111,8 @@ class ExploreWorkChain(FanOutWorkChain):
         spec.output(
             "results",
             valid_type=orm.Dict,
-            help="Counts, and for each run completed, n_frames, error and warnings.",
+            help="Counts, and of each run whether it completed or broke off, its frames, the "
+            "error and warnings; see summarize_runs.",
         )
         spec.exit_code(
             310,
@@ -229,7 +230,7 @@ class ExploreWorkChain(FanOutWorkChain):
             if run is not None and "trajectory" in run.outputs:
                 trajectories[key] = run.outputs.trajectory
         summary = self.run_once(
-            "summarize_runs", summarize_runs, expected=orm.List(list(self.ctx.runs)), **records
+            "summarize_runs", summarize_runs, planned_frames=orm.Dict(self._planned()), **records
         )
         self.out("results", summary["result"])
         if not trajectories:
@@ -238,6 +239,14 @@ class ExploreWorkChain(FanOutWorkChain):
             )
         self.out("trajectories", trajectories)
         return None
+
+    def _planned(self) -> dict[str, int]:
+        """Return how many frames each run has if it completes, the first one counted."""
+        planned = {}
+        for key, (_, changes) in self.ctx.runs.items():
+            parameters = {**self.inputs.parameters.get_dict(), **changes}
+            planned[key] = parameters["steps"] // parameters["trajectory_stride"] + 1
+        return planned
 
 
 def _pressure_label(pressure: float) -> str:

@@ -341,13 +341,16 @@ def test_the_walltime_is_told_apart_from_a_silent_end(parse):
     assert node.exit_status == 400
     assert "restart" in outputs
     assert not outputs["trajectory"].completed
+    assert outputs["results"]["out_of_walltime"]
     guarded = {"lammps.out": HEADER.encode(), "_walltime_exceeded": b"600"}
     outputs, node = parse(retrieved=guarded, state=(0, ""), dump=dump_bytes((0, 10)))
     assert node.exit_status == 400
     assert "restart" not in outputs
+    assert outputs["results"]["out_of_walltime"]
     outputs, node = parse(stdout=HEADER, state=(0, ""), dump=dump_bytes((0, 10)))
     assert node.exit_status == 314
     assert outputs["trajectory"].n_frames == 2
+    assert not outputs["results"]["out_of_walltime"]
     _, node = parse(stdout=timed_out, state=("", ""), dump=b"", equilibration_steps=10)
     assert node.exit_status == 401
 

@@ -165,7 +165,9 @@ def test_a_run_that_blows_up_leaves_its_trajectory_beside_the_good_one(builder):
     assert not outputs["trajectories"]["licl_300000K_replica0"].completed
     results = outputs["results"].get_dict()
     assert results["n_runs"] == 2
-    assert results["n_completed"] == 1
+    assert results["n_completed"] == results["n_broken_off"] == 1
+    expected = {key: run["n_expected_frames"] for key, run in results["runs"].items()}
+    assert expected == {"licl_300000K_replica0": 81, "licl_600K_replica0": 81}
     labels = {link.link_label for link in node.base.links.get_outgoing().all()}
     assert {"licl_600K_replica0", "summarize_runs"} <= labels
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from scipy.stats import norm
@@ -18,6 +17,7 @@ from .checks import (
     observable_checks,
     observable_record,
 )
+from .explored_runs import share_below
 
 
 @calcfunction
@@ -26,10 +26,10 @@ def assess_iteration(
     selection: orm.Dict,
     trust_levels: orm.Dict,
     calibrated_levels: orm.Dict,
-    errors: orm.Dict,
     ledger: orm.Dict,
     targets: orm.Dict,
     ladder: orm.Dict,
+    errors: orm.Dict | None = None,
     observables: orm.Dict | None = None,
     previous: orm.Dict | None = None,
 ) -> orm.Dict:
@@ -42,7 +42,7 @@ def assess_iteration(
     calibrated_levels
         Levels that this iteration's own blind test gives, from ``calibrate_trust_levels``. The
         checks use these: a model that has just become better would otherwise be judged by the
-        levels of the worse one.
+        levels of the worse one. Without a blind test they are the same as ``trust_levels``.
     ledger
         ``n_training_frames``, ``n_labels_when_tested``, ``n_blind_labelled``, ``n_failed_labels``
         (since the test before); ``observable_failure`` where the short transport runs gave nothing.
@@ -51,25 +51,29 @@ def assess_iteration(
         ``observable`` or None.
     ladder
         Of ``move_on_ladder``: at which stage each structure was explored.
+    errors
+        Of the blind test; left out where the exploration gave no frame for one, and then the
+        targets are missed.
     observables
         Of the short transport runs, driven by every member in turn.
     previous
         Record of the iteration before.
     """
-    force = errors["force"]
     counts = ledger.get_dict()
     goal = targets.get_dict()
-    rmse = float(force["rmse_component"])
     failure = counts.pop("observable_failure", "")
-    checks = error_checks(errors.get_dict(), goal) | {
+    tested = errors.get_dict() if errors is not None else None
+    checks = error_checks(tested or {}, goal) | {
         "share_accurate": at_least(
-            _share_below(selection.get_dict(), calibrated_levels["low"]),
+            _share_accurate(selection.get_dict(), calibrated_levels["low"]),
             goal["min_share_accurate"],
         ),
         "upper_trust_level_over_accepted_rmse": at_most(
-            calibrated_levels["high"] / accepted_rmse(errors.get_dict(), goal),
+            calibrated_levels["high"] / accepted_rmse(tested, goal) if tested else None,
             goal["max_trust_over_rmse"],
         ),
+        # A potential with which MD breaks off is not done, however good it is elsewhere.
+        "runs_broken_off": at_most(selection["n_broken_off"], 0),
     }
     if ladder["n_stages"] > 1:
         checks["structures_at_the_last_stage"] = at_least(
@@ -96,18 +100,7 @@ def assess_iteration(
             "calibrated_trust_levels": calibrated_levels.get_dict(),
             "ladder": ladder.get_dict(),
             "selection": selection.get_dict(),
-            "blind": {
-                "n_frames": errors["n_frames"],
-                "effective_size": selection["blind"]["effective_size"],
-                "force_rmse": rmse,
-                "force_rmse_error": force.get("standard_error"),
-                "force_rms": force["reference_rms"],
-                "relative": force["relative"],
-                "energy_rmse_per_atom": (errors.get_dict().get("energy") or {}).get(
-                    "rmse_per_atom_eV"
-                ),
-                "by_species": errors.get_dict().get("force_by_species"),
-            },
+            "blind": _blind_record(tested, selection.get_dict()) if tested else None,
             "observable": observable,
             "checks": checks,
             "decision": decision(checks),
@@ -116,15 +109,28 @@ def assess_iteration(
     )
 
 
-def _share_below(selection: dict[str, Any], level: float) -> float:
-    """Return the share of all explored frames that are physical and deviate less than ``level``."""
-    quantiles = selection["deviation_quantiles_eV_A"]
-    if not quantiles:
-        return 0.0
-    shares = np.linspace(0.0, 1.0, len(quantiles))
-    below = float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+def _blind_record(errors: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
+    force = errors["force"]
+    return {
+        "n_frames": errors["n_frames"],
+        "effective_size": selection["blind"]["effective_size"],
+        "force_rmse": float(force["rmse_component"]),
+        "force_rmse_error": force.get("standard_error"),
+        "force_rms": force["reference_rms"],
+        "relative": force["relative"],
+        "energy_rmse_per_atom": (errors.get("energy") or {}).get("rmse_per_atom_eV"),
+        "by_species": errors.get("force_by_species"),
+    }
+
+
+def _share_accurate(selection: dict[str, Any], level: float) -> float:
+    """Return the share of frames that are physical and deviate less than ``level``.
+
+    Of all that were expected: what runs lack because they broke off is not accurate.
+    """
     physical = selection["n_frames"] - selection["unphysical"]
-    return below * physical / selection["n_frames"]
+    below = share_below(selection["deviation_quantiles_eV_A"], level) * physical
+    return below / max(selection["n_expected_frames"], 1)
 
 
 @calcfunction
@@ -165,6 +171,7 @@ def collect_history(
             name: last[name]
             for name in (
                 "share_accurate",
+                "runs_broken_off",
                 "upper_trust_level_over_accepted_rmse",
                 "structures_at_the_last_stage",
                 "observable_interval",

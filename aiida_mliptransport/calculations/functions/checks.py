@@ -42,7 +42,7 @@ def error_checks(errors: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[
     Parameters
     ----------
     errors
-        ``errors`` of an evaluation.
+        ``errors`` of an evaluation; empty where there was none.
     targets
         ``max_relative_force_rmse`` and, where not None or empty, ``max_energy_rmse_meV_atom``
         (without the mean error, which no force knows), ``max_relative_force_rmse_by_species``
@@ -50,7 +50,8 @@ def error_checks(errors: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[
     """
     checks = {
         "relative_force_rmse": at_most(
-            _number(errors["force"].get("relative")), targets["max_relative_force_rmse"]
+            _number((errors.get("force") or {}).get("relative")),
+            targets["max_relative_force_rmse"],
         )
     }
     by_species = errors.get("force_by_species") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,6 @@ def examine_run(
         deviations=deviation,
     )
     window = physical_window(screening.physical, persistence=2)
-    blind = key.endswith(f"_replica{settings['blind_replica']}")
     inside = deviation[:window]
     correlation = statistical_inefficiency(inside) if len(inside) > 2 else float(max(window, 1))
     return ExploredRun(
@@ -83,7 +83,20 @@ def examine_run(
         reasons=np.asarray(screening.reasons),
         window=window,
         labels=classify(deviation, trust),
-        blind=blind,
+        blind=is_blind(key, settings),
         correlation=correlation,
         start_ps=float(settings["blind_start_ps"]),
     )
+
+
+def is_blind(key: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether a run, by its key, is kept for the blind test."""
+    return key.endswith(f"_replica{settings['blind_replica']}")
+
+
+def share_below(quantiles: Sequence[float], level: float) -> float:
+    """Return the share of numbers below ``level``, from their evenly spaced quantiles."""
+    if not len(quantiles):
+        return 0.0
+    shares = np.linspace(0.0, 1.0, len(quantiles))
+    return float(np.interp(level, quantiles, shares, left=0.0, right=1.0))

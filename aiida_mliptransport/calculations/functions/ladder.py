@@ -17,7 +17,7 @@ from ...science.selection import (
     next_stage,
     radial_descriptor,
 )
-from .explored_runs import examine_run
+from .explored_runs import ExploredRun, examine_run, share_below
 from .trajectories import wrapped_frame
 
 #: Frames of one structure among which starts are chosen: each costs about a millisecond and more
@@ -26,13 +26,17 @@ MAX_FRAMES = 400
 
 
 @calcfunction
-def move_on_ladder(selection: orm.Dict, stages: orm.Dict, ladder: orm.Dict) -> orm.Dict:
+def move_on_ladder(
+    selection: orm.Dict, trust_levels: orm.Dict, stages: orm.Dict, ladder: orm.Dict
+) -> orm.Dict:
     """Return the stage of each structure for the next exploration.
 
     Parameters
     ----------
     selection
-        Of ``select_frames``: counts by trajectory with the trust levels of that moment.
+        Of ``select_frames``: deviations by trajectory, and what runs lack that broke off.
+    trust_levels
+        Those that the blind test of the same iteration gives; frames below ``low`` are accurate.
     stages
         ``stages``: structure to the stage (from 0) at which it was explored.
     ladder
@@ -47,7 +51,7 @@ def move_on_ladder(selection: orm.Dict, stages: orm.Dict, ladder: orm.Dict) -> o
     explored = stages["stages"]
     settings = ladder.get_dict()
     top = len(settings["stages"] or [None]) - 1
-    shares = _shares(selection["by_trajectory"], list(explored))
+    shares = _shares(selection.get_dict(), list(explored), float(trust_levels["low"]))
     after = {
         name: next_stage(
             stage,
@@ -77,12 +81,13 @@ def choose_starts(
 
     Farthest points in the space of radial descriptors, away from the earlier starts, among the
     physical frames below the upper trust level: MD from a frame that the model does not know at
-    all would only blow up again.
+    all would only blow up again. The run of the blind test begins from a frame of such a run, and
+    the others never do, so that no frame is trained on that is near one of the blind frames.
 
     Parameters
     ----------
     number
-        How many starts.
+        Replicas: how many starts.
     parameters, trust_levels
         Those of the selection.
     nodes
@@ -91,21 +96,46 @@ def choose_starts(
     Returns
     -------
     dict
-        ``start_0``, ``start_1``, …; fewer, or none, where there are not so many frames.
+        ``start_0``, ``start_1``, …, by replica; some, or all, are left out where there are not so
+        many frames.
     """
     settings = parameters.get_dict()
     trust = TrustLevels(trust_levels["low"], trust_levels["high"])
-    places = []
-    for key in sorted(nodes):
-        if key.startswith("trajectory__"):
-            run = examine_run(key.removeprefix("trajectory__"), nodes[key], trust, settings)
-            known = run.usable[run.labels[run.usable] != FrameClass.FAILED.value]
-            places += [(run.node, int(frame)) for frame in known]
-    places = [places[i] for i in _evenly(len(places), MAX_FRAMES)]
+    runs = [
+        examine_run(key.removeprefix("trajectory__"), nodes[key], trust, settings)
+        for key in sorted(nodes)
+        if key.startswith("trajectory__")
+    ]
     earlier = [nodes[key].get_ase() for key in sorted(nodes) if key.startswith("start__")]
-    if not places:
-        return {}
-    structures = [wrapped_frame(node, frame) for node, frame in places]
+    blind = int(settings["blind_replica"])
+    replicas = {
+        False: [replica for replica in range(number.value) if replica != blind],
+        True: [replica for replica in range(number.value) if replica == blind],
+    }
+    starts = {}
+    for is_test, wanted in replicas.items():
+        frames = _known_frames([run for run in runs if run.blind == is_test])
+        chosen = _farthest(frames, earlier, len(wanted), float(settings["descriptor_cutoff_A"]))
+        # Fewer frames than replicas: the others begin from the structure itself.
+        starts |= dict(zip(wanted, chosen, strict=False))
+    return {f"start_{replica}": orm.StructureData(ase=atoms) for replica, atoms in starts.items()}
+
+
+def _known_frames(runs: list[ExploredRun]) -> list[Atoms]:
+    """Return physical frames below the upper trust level, evenly from all of them."""
+    places = []
+    for run in runs:
+        known = run.usable[run.labels[run.usable] != FrameClass.FAILED.value]
+        places += [(run.node, int(frame)) for frame in known]
+    return [wrapped_frame(*places[i]) for i in _evenly(len(places), MAX_FRAMES)]
+
+
+def _farthest(
+    structures: list[Atoms], earlier: list[Atoms], number: int, cutoff: float
+) -> list[Atoms]:
+    """Return the structures that have least in common with each other and with earlier starts."""
+    if not structures or not number:
+        return []
     species = sorted({int(z) for atoms in structures + earlier for z in atoms.numbers})
 
     def describe(given: list[Atoms]) -> np.ndarray:
@@ -116,21 +146,16 @@ def choose_starts(
                 atoms.pbc,
                 atoms.numbers,
                 species=species,
-                cutoff=float(settings["descriptor_cutoff_A"]),
+                cutoff=cutoff,
             )
             for atoms in given
         ]
         return np.concatenate(rows)
 
     chosen = farthest_point_sampling(
-        describe(structures),
-        number.value,
-        known=describe(earlier) if earlier else None,
+        describe(structures), number, known=describe(earlier) if earlier else None
     ).indices
-    return {
-        f"start_{place}": orm.StructureData(ase=structures[index])
-        for place, index in enumerate(chosen)
-    }
+    return [structures[index] for index in chosen]
 
 
 @calcfunction
@@ -149,15 +174,20 @@ def structure_of(key: str, names: list[str]) -> str | None:
 
 
 def _shares(
-    by_trajectory: Mapping[str, Mapping[str, Any]], names: list[str]
+    selection: Mapping[str, Any], names: list[str], level: float
 ) -> dict[str, float | None]:
-    accurate, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for key, counts in by_trajectory.items():
+    """Return the share of accurate frames by structure; None where no run was planned."""
+    accurate, expected = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
+    for key, run in selection["runs"].items():
         name = structure_of(key, names)
-        if name is not None:
-            accurate[name] += counts["accurate"]
-            total[name] += counts["n_frames"]
-    return {name: accurate[name] / total[name] if total[name] else None for name in names}
+        if name is None:
+            continue
+        expected[name] += run["n_expected_frames"]
+        counts = selection["by_trajectory"].get(key)
+        if counts is not None:
+            physical = counts["n_frames"] - counts["unphysical"]
+            accurate[name] += physical * share_below(counts["deviation_quantiles_eV_A"], level)
+    return {name: accurate[name] / expected[name] if expected[name] else None for name in names}
 
 
 def _evenly(total: int, wanted: int) -> list[int]:

@@ -18,18 +18,25 @@ from ...science.selection import (
     effective_size,
 )
 from .candidates import choose_candidates
-from .explored_runs import ExploredRun, examine_run
+from .explored_runs import ExploredRun, examine_run, is_blind
 
 #: Raised when the meaning of a selection changes: AiiDA's cache hash knows this file only.
-SELECTION_VERSION = "2"
+SELECTION_VERSION = "3"
 
 #: Quantiles of the deviation that are stored, evenly spaced from 0 to 1: shares are good to 0.5 %.
 QUANTILES = 201
 
+#: The same for one trajectory: there may be hundreds of them.
+RUN_QUANTILES = 41
+
 
 @calcfunction
 def select_frames(
-    parameters: orm.Dict, trust_levels: orm.Dict, seed: orm.Int, **nodes: Any
+    parameters: orm.Dict,
+    trust_levels: orm.Dict,
+    seed: orm.Int,
+    exploration: orm.Dict | None = None,
+    **nodes: Any,
 ) -> dict[str, orm.Data]:
     """Choose candidates to train on and, from trajectories of their own, frames for the blind test.
 
@@ -49,6 +56,9 @@ def select_frames(
         ``low`` and ``high`` of the maximum force deviation, eV/Å.
     seed
         Of the draw of the blind frames, and of the strategies that draw.
+    exploration
+        ``results`` of the exploration. What its runs lack because they broke off counts as frames
+        that are not accurate; without it, the trajectories are taken for whole.
     nodes
         ``trajectory__<key>``: MDTrajectoryData with deviations; ``known__<name>``: frame sets that
         must not be chosen again. Optional: ``evaluation__<key>`` and ``known_evaluation__<name>``,
@@ -61,13 +71,14 @@ def select_frames(
     dict
         ``candidates`` and ``blind`` (unlabelled frame sets, left out when empty) and ``selection``
         (counts by class and reason, per trajectory, quantiles and histogram of the deviations; the
-        strategy, what its descriptors are, and notes on what it had to do without).
+        runs that broke off; the strategy, what its descriptors are, and notes on what it had to do
+        without).
 
     Raises
     ------
     ValueError
-        If a name or a number of the parameters is wrong, a trajectory has no deviations, or none
-        is kept for the blind test.
+        If a name or a number of the parameters is wrong, a trajectory has no deviations, or no
+        run is kept for the blind test.
     """
     settings = parameters.get_dict()
     trust = TrustLevels(trust_levels["low"], trust_levels["high"])
@@ -76,12 +87,18 @@ def select_frames(
         for key in sorted(nodes)
         if key.startswith("trajectory__")
     ]
+    planned = _planned_runs(runs, exploration)
+    if not any(is_blind(key, settings) for key in planned):
+        raise ValueError(
+            f"no trajectory is replica {settings['blind_replica']}: the blind test needs runs of "
+            "its own; explore with two or more replicas"
+        )
     chosen = choose_candidates(runs, nodes, settings, seed.value)
     candidates = chosen.frames
     blind, blind_table = _choose_blind(runs, settings, np.random.default_rng(seed.value))
     outputs: dict[str, orm.Data] = {
         "selection": orm.Dict(
-            _summary(runs, trust)
+            _summary(runs, trust, planned)
             | {
                 "n_candidates_chosen": candidates.n_frames,
                 "chosen_by_class": chosen.by_class,
@@ -106,11 +123,6 @@ def _choose_blind(
 ) -> tuple[Frames, dict[str, Any]]:
     """Draw uniformly, decorrelated, and equally often from each trajectory kept for the test."""
     tests = [run for run in runs if run.blind]
-    if not tests:
-        raise ValueError(
-            f"no trajectory is replica {settings['blind_replica']}: the blind test needs runs of "
-            "its own; explore with two or more replicas"
-        )
     wanted = int(settings["n_blind"])
     capacity = [blind_capacity(len(run.testable), run.correlation) for run in tests]
     drawn = [0] * len(tests)
@@ -127,11 +139,28 @@ def _choose_blind(
         indices.append(np.array(frames))
         parts.append(run.node.take(frames) if frames else Frames(()))
         table[run.key] = {"n_frames": len(frames), "correlation_frames": run.correlation}
-    size = effective_size(indices, [run.correlation for run in tests])
+    size = effective_size(indices, [run.correlation for run in tests]) if tests else 0.0
     return Frames.join(parts), {"effective_size": float(size), "by_trajectory": table}
 
 
-def _summary(runs: list[ExploredRun], trust: TrustLevels) -> dict[str, Any]:
+def _planned_runs(
+    runs: list[ExploredRun], exploration: orm.Dict | None
+) -> dict[str, dict[str, Any]]:
+    """Return how many frames each run should have, also those that gave none, and which broke."""
+    given = exploration.get_dict()["runs"] if exploration is not None else {}
+    planned = {
+        key: {"n_expected_frames": run["n_expected_frames"], "broken_off": run["broken_off"]}
+        for key, run in given.items()
+    }
+    for run in runs:
+        whole = {"n_expected_frames": run.node.n_frames, "broken_off": False}
+        planned.setdefault(run.key, whole)
+    return planned
+
+
+def _summary(
+    runs: list[ExploredRun], trust: TrustLevels, planned: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     totals = {"n_frames": 0, "accurate": 0, "candidate": 0, "failed": 0, "unphysical": 0}
     by_trajectory = {}
     for run in runs:
@@ -147,6 +176,7 @@ def _summary(runs: list[ExploredRun], trust: TrustLevels) -> dict[str, Any]:
             "unphysical": int((~physical).sum()),
             "reasons": {str(r): int(n) for r, n in zip(reasons, numbers, strict=True)},
             "frames_before_explosion": run.window,
+            "deviation_quantiles_eV_A": _quantiles(run.deviation[run.usable], RUN_QUANTILES),
             "blind": run.blind,
             "correlation_frames": run.correlation,
         }
@@ -154,20 +184,28 @@ def _summary(runs: list[ExploredRun], trust: TrustLevels) -> dict[str, Any]:
         totals["unphysical"] += int((~physical).sum())
         for label, number in counts.items():
             totals[label] += number
-    finite = np.concatenate([run.deviation[run.usable] for run in runs])
+    expected = sum(run["n_expected_frames"] for run in planned.values())
+    finite = np.concatenate([np.empty(0), *(run.deviation[run.usable] for run in runs)])
     edges = np.linspace(0.0, max(2.0 * trust.high, 1e-3), 41)
     # The last bin takes all above it, so that the counts are those of all physical frames.
     histogram, _ = np.histogram(np.minimum(finite, edges[-1]), bins=edges)
     return {
         **totals,
-        "share_accurate": totals["accurate"] / max(totals["n_frames"], 1),
+        "n_expected_frames": expected,
+        "n_broken_off": sum(run["broken_off"] for run in planned.values()),
+        "runs": planned,
+        "share_accurate": totals["accurate"] / max(expected, 1),
         "max_force_deviation": {
             name: float(np.quantile(finite, q)) if len(finite) else None
             for name, q in (("median", 0.5), ("quantile_90", 0.9), ("largest", 1.0))
         },
-        "deviation_quantiles_eV_A": (
-            np.quantile(finite, np.linspace(0.0, 1.0, QUANTILES)).tolist() if len(finite) else []
-        ),
+        "deviation_quantiles_eV_A": _quantiles(finite, QUANTILES),
         "deviation_histogram": {"edges_eV_A": edges.tolist(), "counts": histogram.tolist()},
         "by_trajectory": by_trajectory,
     }
+
+
+def _quantiles(deviation: np.ndarray, number: int) -> list[float]:
+    if not len(deviation):
+        return []
+    return np.quantile(deviation, np.linspace(0.0, 1.0, number)).tolist()  # type: ignore[no-any-return]

@@ -144,13 +144,14 @@ class ExploringWorkChain(SubmitOnceWorkChain):
         }
         return {**{f"known__{name}": frames for name, frames in known.items()}, **renamed}
 
-    def _move_on(self) -> None:
+    def move_on(self) -> None:
         """Find the stages of the next exploration, and where its runs begin."""
         before = self.ctx.ladder_state
         after = self.run_once(
             f"{self.stage}_move_on",
             move_on_ladder,
             selection=self.ctx.selection,
+            trust_levels=self.ctx.calibrated,
             stages=before,
             ladder=self.inputs.ladder,
         )["result"]
@@ -189,7 +190,7 @@ class ExploringWorkChain(SubmitOnceWorkChain):
                 choose_starts,
                 number=replicas,
                 parameters=self.inputs.selection,
-                trust_levels=self.ctx.trust,
+                trust_levels=self.ctx.calibrated,
                 **runs,
                 **earlier,
             )

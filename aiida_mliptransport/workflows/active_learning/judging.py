@@ -36,11 +36,9 @@ class JudgingWorkChain(ObservableWorkChain):
         Those of earlier iterations are predicted as well, for the calibration only.
         """
         if self.stage not in self.ctx.blind:
-            return self._stop_early(
-                self.exit_codes.ERROR_SELECTION_FAILED.format(
-                    stage=self.stage, reason="no physical frame for the blind test"
-                )
-            )
+            # A run that broke off early is information: its frames are labelled all the same.
+            self.report(f"{self.stage}: no physical frame for a blind test")
+            return None
         self.ctx.selections[self.stage] = self.ctx.selection
         submitted = {
             "evaluation": self._submit_evaluation(
@@ -55,20 +53,29 @@ class JudgingWorkChain(ObservableWorkChain):
             )
         return ToContext(**submitted, **self._observable_runs())
 
-    def assess(self) -> Any:
-        """Write the iteration's record and see whether the targets are met."""
+    def calibrate(self) -> Any:
+        """Set the trust levels by the blind test; without one they stay."""
+        if self.stage not in self.ctx.blind:
+            self.ctx.calibrated = self.ctx.trust
+            return None
         if not self.ctx.evaluation.is_finished_ok:
             return self._evaluation_failed(self.ctx.evaluation)
-        errors = self.ctx.evaluation.outputs.errors
-        calibrated = self._calibrate(errors)
+        self.ctx.calibrated = self._calibrate(self.ctx.evaluation.outputs.errors)
+        return None
+
+    def assess(self) -> Any:
+        """Write the iteration's record and see whether the targets are met."""
+        blind_frames = self.ctx.blind.get(self.stage)
         ledger = {
             "n_training_frames": sum(node.n_frames for node in self.ctx.frames.values()),
             "n_labels_when_tested": self.ctx.labels,
-            "n_blind_labelled": self.ctx.blind[self.stage].n_frames,
+            "n_blind_labelled": blind_frames.n_frames if blind_frames is not None else 0,
             "n_failed_labels": self.ctx.n_failed_labels,
         }
         self.ctx.n_failed_labels = 0
         optional = {}
+        if blind_frames is not None:
+            optional["errors"] = self.ctx.evaluation.outputs.errors
         observables, failure = self._observables()
         if observables is not None:
             optional["observables"] = observables
@@ -82,19 +89,23 @@ class JudgingWorkChain(ObservableWorkChain):
             iteration=orm.Int(self.ctx.iteration),
             selection=self.ctx.selection,
             trust_levels=self.ctx.trust,
-            calibrated_levels=calibrated,
-            errors=errors,
+            calibrated_levels=self.ctx.calibrated,
             ledger=orm.Dict(ledger),
             ladder=self.ctx.ladder_state,
             targets=self.inputs.targets,
             **optional,
         )["result"]
-        self.ctx.trust = calibrated
+        self.ctx.trust = self.ctx.calibrated
         self.ctx.records[f"record__{self.ctx.iteration:02d}"] = record
         blind = record["blind"]
+        tested = (
+            f"blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
+            f"{100 * blind['relative']:.0f} % of the force RMS"
+            if blind
+            else "no blind test"
+        )
         self.report(
-            f"{self.stage}: blind force RMSE {blind['force_rmse']:.3f} eV/Å per component, "
-            f"{100 * blind['relative']:.0f} % of the force RMS, "
+            f"{self.stage}: {tested}, "
             f"{100 * record['checks']['share_accurate']['value']:.0f} % accurate, "
             f"{self.ctx.labels} labels spent"
         )

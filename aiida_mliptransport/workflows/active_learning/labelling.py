@@ -15,6 +15,16 @@ from ..naming import derived_seed
 from ..submission import failure_reason
 from .exploring import ExploringWorkChain, trajectories_of
 
+#: Checks that more labels than the deviation asks for would not help to pass: what an exploration
+#: has not seen yet, and a change that is known after the next iteration only.
+NOT_BY_LABELS = {
+    "share_accurate",
+    "runs_broken_off",
+    "upper_trust_level_over_accepted_rmse",
+    "structures_at_the_last_stage",
+    "observable_change",
+}
+
 
 class LabellingWorkChain(ExploringWorkChain):
     """The part of the loop that spends labels."""
@@ -36,13 +46,8 @@ class LabellingWorkChain(ExploringWorkChain):
                 results=self.ctx.train.outputs.results,
                 parameters=self.inputs.selection,
             )["result"]
-        # A committee may agree and be wrong: while the blind error is too large, labels are needed
-        # whatever the deviation says. Before the first blind test that may well be.
-        inaccurate = (
-            not self.ctx.records or not self._last_checks()["relative_force_rmse"]["passed"]
-        )
         remaining = self.inputs.budget["max_labels"] - self.ctx.labels
-        parameters = {**selection, "top_up": bool(inaccurate)}
+        parameters = {**selection, "top_up": self._needs_labels()}
         parameters["n_blind"] = max(1, min(selection["n_blind"], remaining))
         parameters["n_candidates"] = max(
             0, min(selection["n_candidates"], remaining - parameters["n_blind"])
@@ -54,6 +59,7 @@ class LabellingWorkChain(ExploringWorkChain):
                 parameters=orm.Dict(parameters),
                 trust_levels=self.ctx.trust,
                 seed=orm.Int(derived_seed(self.inputs.seed.value, f"{self.stage}_select", 0)),
+                **self._runs(),
                 **{f"trajectory__{k}": v for k, v in trajectories_of(self.ctx.exploration).items()},
                 **self._described(),
             )
@@ -63,7 +69,13 @@ class LabellingWorkChain(ExploringWorkChain):
             )
         self.ctx.selection = made["selection"]
         self.ctx.chosen = {key: made[key] for key in ("candidates", "blind") if key in made}
-        self._move_on()
+        if not self.ctx.chosen:
+            return self._stop_early(
+                self.exit_codes.ERROR_SELECTION_FAILED.format(
+                    stage=self.stage,
+                    reason="neither a new physical frame to learn from nor one for the blind test",
+                )
+            )
         counts = self.ctx.selection.get_dict()
         self.report(
             f"{self.stage}: {counts['accurate']} accurate, {counts['candidate']} candidate, "
@@ -73,8 +85,25 @@ class LabellingWorkChain(ExploringWorkChain):
         )
         return None
 
-    def _last_checks(self) -> dict[str, Any]:
-        return self.ctx.records[max(self.ctx.records)]["checks"]
+    def _runs(self) -> dict[str, orm.Dict]:
+        """Return what the exploration tells of its runs; one that was killed tells nothing."""
+        outputs = self.ctx.exploration.outputs
+        return {"exploration": outputs.results} if "results" in outputs else {}
+
+    def _needs_labels(self) -> bool:
+        """Return whether labels are needed whatever the deviation says.
+
+        A committee may agree and be wrong: while an error is too large, or its members disagree on
+        the observable. Before the first blind test that may well be.
+        """
+        if not self.ctx.records:
+            return True
+        last = self.ctx.records[max(self.ctx.records)]
+        missed = {name for name, check in last["checks"].items() if not check["passed"]}
+        if "observable_interval" in missed and last["observable"]["dominant_error"] != "model":
+            # Longer runs would narrow it, and not labels.
+            missed.remove("observable_interval")
+        return bool(missed - NOT_BY_LABELS)
 
     def label_blind(self) -> Any:
         """Label the blind frames in a process of their own, so that no training can take them."""

@@ -81,7 +81,7 @@ class ObservableWorkChain(SubmitOnceWorkChain):
         """Return what the short runs of this iteration gave, or why they gave nothing."""
         node = self.child(f"{self.stage}_observable")
         if node is None:
-            return None, "not asked for"
+            return None, "no short runs, for there was no blind test"
         if not node.is_finished_ok or "observables" not in node.outputs:
             self.report(f"{self.stage}: the short transport runs failed: {failure_reason(node)}")
             return None, failure_reason(node)

@@ -145,11 +145,13 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         }  # fmt: skip
         if "frames" in step["label_candidates"]:
             state["frames"][stage] = step["label_candidates"]["frames"]
-        state["blind_frames"][stage] = step["label_blind"]["frames"]
-        state["selections"][stage] = step["select"]["selection"]
+        if "frames" in step["label_blind"]:
+            state["blind_frames"][stage] = step["label_blind"]["frames"]
+            state["selections"][stage] = step["select"]["selection"]
         state["records"][stage] = step["assess"]["result"]
         state["committee"] = dict(step["train"]["potentials"])
-        state["trust_levels"] = step["calibrate"]["levels"]
+        if "levels" in step["calibrate"]:
+            state["trust_levels"] = step["calibrate"]["levels"]
         state["ladder_state"] = step["move_on"]["result"]
         state["starts"] = _starts(node, stage, state["ladder_state"]["stages"])
         labels = step["assess"]["result"]["n_labels_when_tested"]

@@ -58,6 +58,8 @@ class ActiveLearningWorkChain(LabellingWorkChain, BarrierGateWorkChain):
                 cls.label_blind,
                 cls.inspect_blind,
                 cls.test_blind,
+                cls.calibrate,
+                cls.move_on,
                 cls.assess,
                 if_(cls.should_check_barriers)(cls.check_barriers, cls.inspect_barriers),
                 if_(cls.should_label)(cls.label_candidates, cls.inspect_candidates),

@@ -43,11 +43,13 @@ def make_errors(rmse, rms=1.0):
     )
 
 
-def make_selection(largest, unphysical=0):
+def make_selection(largest, unphysical=0, expected=100, n_broken_off=0):
     """Return the summary of 100 frames whose deviations are even from 0 to ``largest``."""
     return orm.Dict(
         {
             "n_frames": 100,
+            "n_expected_frames": expected,
+            "n_broken_off": n_broken_off,
             "unphysical": unphysical,
             "accurate": 0,
             "share_accurate": 0.0,
@@ -63,18 +65,27 @@ def ladder_state(stage=0, n_stages=1):
     )
 
 
+def judge(**changes):
+    given = {
+        "iteration": orm.Int(2),
+        "selection": make_selection(0.2),
+        "trust_levels": orm.Dict({"low": 0.5, "high": 0.9}),
+        "calibrated_levels": orm.Dict(LEVELS),
+        "errors": make_errors(0.1),
+        "ledger": orm.Dict({"n_labels_when_tested": 30}),
+        "targets": orm.Dict(TARGETS),
+        "ladder": ladder_state(),
+        **changes,
+    }
+    return assess_iteration(**{k: v for k, v in given.items() if v is not None}).get_dict()
+
+
 def assess(rmse=0.1, largest=0.2, unphysical=0, ladder=None):
-    errors = make_errors(rmse)
-    return assess_iteration(
-        iteration=orm.Int(2),
+    return judge(
+        errors=make_errors(rmse),
         selection=make_selection(largest, unphysical),
-        trust_levels=orm.Dict({"low": 0.5, "high": 0.9}),
-        calibrated_levels=orm.Dict(LEVELS),
-        errors=errors,
-        ledger=orm.Dict({"n_labels_when_tested": 30}),
-        targets=orm.Dict(TARGETS),
         ladder=ladder or ladder_state(),
-    ).get_dict()
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +117,27 @@ def test_unphysical_frames_are_not_accurate():
     assert assess(unphysical=20)["checks"]["share_accurate"]["value"] == pytest.approx(0.8)
 
 
+def test_frames_that_a_run_lacks_because_it_broke_off_are_not_accurate():
+    record = judge(selection=make_selection(0.2, expected=125))
+    assert record["checks"]["share_accurate"]["value"] == pytest.approx(0.8)
+
+
+def test_a_run_that_broke_off_keeps_the_loop_going():
+    # 98.8 % of all frames are accurate all the same.
+    record = judge(selection=make_selection(0.2, expected=101, n_broken_off=1))
+    assert record["checks"]["share_accurate"]["passed"]
+    assert record["decision"]["missed"] == ["runs_broken_off: 1, at most 0"]
+
+
+def test_without_a_blind_test_nothing_is_known_of_the_errors():
+    record = judge(errors=None)
+    assert record["blind"] is None
+    assert not record["converged"]
+    assert record["checks"]["relative_force_rmse"]["value"] is None
+    assert record["checks"]["share_accurate"]["passed"]
+    assert "relative_force_rmse: not known, at most 0.15" in record["decision"]["missed"]
+
+
 def test_a_target_that_is_missed_keeps_the_loop_going():
     assert not assess(rmse=0.16)["converged"]
 
@@ -127,18 +159,10 @@ def test_an_observable_that_still_moves_keeps_the_loop_going():
         "D_cm2_s": 4e-5, "interval_95": [3.6e-5, 4.4e-5], "resolved": True,
         "dominant_error": "sampling",
     }  # fmt: skip
-    errors = make_errors(0.1)
 
     def record(before):
-        return assess_iteration(
-            iteration=orm.Int(2),
-            selection=make_selection(0.2),
-            trust_levels=orm.Dict({"low": 0.5, "high": 0.9}),
-            calibrated_levels=orm.Dict(LEVELS),
-            errors=errors,
-            ledger=orm.Dict({"n_labels_when_tested": 30}),
+        return judge(
             targets=orm.Dict({**TARGETS, "observable": target}),
-            ladder=ladder_state(),
             observables=orm.Dict({"points": [{"diffusion": {"Li": entry}}]}),
             previous=orm.Dict({"observable": {"value": before}}),
         )

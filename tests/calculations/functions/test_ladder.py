@@ -30,13 +30,27 @@ def profile(aiida_profile):
     return aiida_profile
 
 
-def counts(accurate, total=10):
-    return {"accurate": accurate, "n_frames": total}
+def counts(accurate, total=10, expected=None):
+    """Return a run of which so many frames deviate by less than the lower level."""
+    largest = TRUST["low"] * total / accurate
+    return {
+        "n_frames": total,
+        "n_expected_frames": expected or total,
+        "unphysical": 0,
+        "deviation_quantiles_eV_A": np.linspace(0.0, largest, 41).tolist(),
+    }
 
 
-def move(stages, by_trajectory):
+def move(stages, runs):
+    """Move on after runs; one that is only a number of expected frames left no trajectory."""
+    by_trajectory = {key: run for key, run in runs.items() if isinstance(run, dict)}
+    expected = {
+        key: {"n_expected_frames": run["n_expected_frames"] if key in by_trajectory else run}
+        for key, run in runs.items()
+    }
     return move_on_ladder(
-        selection=orm.Dict({"by_trajectory": by_trajectory}),
+        selection=orm.Dict({"by_trajectory": by_trajectory, "runs": expected}),
+        trust_levels=orm.Dict(TRUST),
         stages=orm.Dict({"stages": stages}),
         ladder=orm.Dict(LADDER),
     ).get_dict()
@@ -52,7 +66,7 @@ def test_every_structure_moves_by_its_own_share():
             "nacl_300K_replica0": counts(7),
         },
     )
-    assert after["share_accurate"] == {"licl": 0.9, "licl2": 0.4, "nacl": 0.7}
+    assert after["share_accurate"] == pytest.approx({"licl": 0.9, "licl2": 0.4, "nacl": 0.7})
     assert after["stages"] == {"licl": 2, "licl2": 0, "nacl": 1}
     assert after["n_at_top"] == 0
 
@@ -62,9 +76,22 @@ def test_a_structure_counts_at_the_top_only_when_it_was_explored_there():
     assert move({"a": 2}, {"a_300K_replica0": counts(10)})["n_at_top"] == 1
 
 
-def test_a_structure_whose_runs_gave_nothing_stays_where_it_is():
+def test_a_structure_that_was_not_explored_stays_where_it_is():
     after = move({"a": 1}, {})
     assert after["share_accurate"] == {"a": None}
+    assert after["stages"] == {"a": 1}
+
+
+def test_a_structure_whose_runs_gave_no_frame_goes_back():
+    after = move({"a": 1}, {"a_300K_replica0": 100, "a_300K_replica1": 100})
+    assert after["share_accurate"] == {"a": 0.0}
+    assert after["stages"] == {"a": 0}
+
+
+def test_what_a_run_lacks_that_broke_off_is_not_accurate():
+    runs = {"a_300K_replica0": counts(100, 100), "a_300K_replica1": counts(12, 12, expected=100)}
+    after = move({"a": 1}, runs)
+    assert after["share_accurate"]["a"] == pytest.approx(112 / 200)
     assert after["stages"] == {"a": 1}
 
 
@@ -88,7 +115,7 @@ def test_starts_are_far_from_one_another_and_no_frame_that_the_model_does_not_kn
     run = crystal([0.0, 0.01, 0.3, 0.6, 0.02], [0.05, 0.05, 0.2, 0.9, 0.05])
     made = choose_starts(
         number=orm.Int(2),
-        parameters=orm.Dict(SELECTION),
+        parameters=orm.Dict({**SELECTION, "blind_replica": 2}),
         trust_levels=orm.Dict(TRUST),
         trajectory__lif_300K_replica0=run,
     )
@@ -98,9 +125,24 @@ def test_starts_are_far_from_one_another_and_no_frame_that_the_model_does_not_kn
     assert made["start_0"].creator is not None
 
 
+def test_only_the_blind_run_begins_where_a_blind_run_was():
+    made = choose_starts(
+        number=orm.Int(3),
+        parameters=orm.Dict(SELECTION),
+        trust_levels=orm.Dict(TRUST),
+        trajectory__lif_300K_replica0=crystal([0.0, 0.1], [0.05, 0.05]),
+        trajectory__lif_300K_replica1=crystal([0.3, 0.5], [0.05, 0.05]),
+        trajectory__lif_300K_replica2=crystal([0.2], [0.05]),
+    )
+    found = {label: round(first_x(structure), 3) for label, structure in made.items()}
+    assert {found["start_0"], found["start_2"]} <= {0.0, 0.1, 0.2}
+    assert found["start_1"] in (0.3, 0.5)
+
+
 def test_starts_keep_away_from_the_earlier_ones():
     run = crystal([0.0, 0.3], [0.05, 0.05])
-    given = {"parameters": orm.Dict(SELECTION), "trust_levels": orm.Dict(TRUST)}
+    parameters = orm.Dict({**SELECTION, "blind_replica": 2})
+    given = {"parameters": parameters, "trust_levels": orm.Dict(TRUST)}
     first = choose_starts(number=orm.Int(1), trajectory__lif_300K_replica0=run, **given)
     second = choose_starts(
         number=orm.Int(2),

@@ -127,6 +127,36 @@ def test_without_a_trajectory_for_the_blind_test_nothing_is_chosen(runs):
         select(runs)
 
 
+def exploration(**broken):
+    """Return the results of an exploration of which some runs broke off: key to frames wanted."""
+    return orm.Dict(
+        {
+            "runs": {
+                key: {"n_expected_frames": expected, "broken_off": True}
+                for key, expected in broken.items()
+            }
+        }
+    )
+
+
+def test_without_a_frame_of_the_blind_run_the_others_are_still_chosen_from(runs):
+    del runs["lif_300K_replica1"]
+    made = select(runs, evaluations={"exploration": exploration(lif_300K_replica1=20)})
+    assert "blind" not in made
+    assert made["candidates"].n_frames == 4
+    assert made["selection"]["n_broken_off"] == 1
+    assert made["selection"]["blind"]["effective_size"] == 0.0
+    # Five of the twenty frames that there are, and of the twenty that are not.
+    assert made["selection"]["share_accurate"] == 5 / 40
+
+
+def test_a_blind_run_that_broke_off_at_its_start_gives_no_blind_frame(runs):
+    runs["lif_300K_replica1"] = make_trajectory(np.full(20, 0.05), seed=2, explode_at=2)
+    made = select(runs)
+    assert "blind" not in made
+    assert made["candidates"].n_frames == 4
+
+
 def test_trust_levels_in_the_wrong_order_are_refused(runs):
     with pytest.raises(ValueError, match="low must be below high"):
         select_frames(
