@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
+from ..calculations.parameters import dotted, known_keys
+
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 
@@ -48,9 +50,11 @@ class Source:
 
     def error(self, keys: Sequence[str | int], message: str) -> CampaignError:
         """Return an error that names the file, the line of the key, and its path."""
-        return CampaignError(
-            f"{self.path.name}, line {self.line(keys)}: {dotted(keys) or 'the file'} {message}"
-        )
+        return self.error_at(keys, f"{dotted(keys) or 'the file'} {message}")
+
+    def error_at(self, keys: Sequence[str | int], message: str) -> CampaignError:
+        """Return an error that names the file and the line of the key; the message names a path."""
+        return CampaignError(f"{self.path.name}, line {self.line(keys)}: {message}")
 
     def validate(self, model: type[Model]) -> Model:
         """Return the content as ``model``.
@@ -138,36 +142,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def dotted(keys: Sequence[str | int]) -> str:
-    """Return ``structures.licl.supercell[0]`` for its keys."""
-    text = ""
-    for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}"
-    return text.lstrip(".")
-
-
 def did_you_mean(key: str | int, known: Sequence[str]) -> str:
     """Return ``' (did you mean 'x'?)'`` if a known key is close, else an empty string."""
     close = get_close_matches(str(key), known, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def known_keys(model: type[BaseModel], keys: Sequence[str | int]) -> list[str]:
-    """Return the keys that ``model`` knows below the path ``keys``."""
-    current: Any = model
-    for key in keys:
-        fields = getattr(current, "model_fields", {})
-        annotation = fields[key].annotation if key in fields else current
-        current = _inner_model(annotation)
-    return list(getattr(current, "model_fields", {}))
-
-
-def _inner_model(annotation: Any) -> Any:
-    """Return the model inside ``X | None`` or ``dict[str, X]``; a mapping's key keeps it."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _inner_model(part)
-        if found is not None:
-            return found
-    return None

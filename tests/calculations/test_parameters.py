@@ -31,6 +31,20 @@ def test_message_names_key_value_and_what_was_expected(content, words):
     assert all(word in message for word in words)
 
 
+class Nested(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    examples: list[Example]
+
+
+def test_message_names_the_whole_path_and_the_keys_that_are_known_there():
+    content = {"examples": [{"steps": 1}, {"steps": 1, "strde": 2}]}
+    message = validation_message(Nested, content, "loop.stages[2]")
+    path = "loop.stages[2].examples[1].strde"
+    assert message == f"unknown key '{path}' with value 2; known keys are steps, stride"
+    assert validation_message(Nested, {}, "loop") == "key 'loop.examples' is missing; add it"
+
+
 def test_right_parameters_give_no_message():
     assert validation_message(Example, {"steps": 3}) is None
 

@@ -186,7 +186,10 @@ def test_a_vasp_section_names_its_potentials_and_overrides_the_protocol(write):
             "{stages: [{}, {structures: {licl: nacl}}]}",
             r"line 11: ladder stages\[1\].structures names 'nacl', expected some of \['licl'\]",
         ),
-        ("{stages: [{volume_scael: 1.1}]}", "unknown key 'stages.0.volume_scael' with value 1.1"),
+        (
+            "{stages: [{volume_scael: 1.1}]}",
+            r"stages\[0\]\.volume_scael' with value 1\.1; known keys are parameters, pressures_bar",
+        ),
         ("{stages: []}", "stages is"),
         ("{stages: [{pressures_bar: [1], volume_scale: 1.1}]}", "at most one of them"),
         ("{move_on: 0.4}", r"move_back is 0\.5 and move_on 0\.4"),
