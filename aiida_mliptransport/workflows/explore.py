@@ -11,20 +11,13 @@ from aiida.engine import ProcessBuilder, while_
 
 from ..calculations.functions.exploration import summarize_runs
 from ..calculations.lammps_md import LammpsMDCalculation, validate_inputs
-from ..calculations.lammps_script import LammpsMDParameters
-from ..calculations.parameters import validation_message
 from ..data.potential import PotentialData
 from ..data.trajectory import MDTrajectoryData
 from . import validators
+from .conditions import conditions_problem, parameters_problem, run_parameters
 from .naming import derived_seed, run_key
 from .protocols import load_protocol
 from .submission import FanOutWorkChain, failure_reason
-
-#: Set for each run by the workflow.
-_RUN_KEYS = ("temperature_K", "seed")
-
-#: What ``conditions`` may say of a structure.
-_CONDITIONS = ("temperatures_K", "pressures_bar", "parameters")
 
 
 class ExploreWorkChain(FanOutWorkChain):
@@ -255,35 +248,13 @@ def _pressure_label(pressure: float) -> str:
 
 
 def _validate_parameters(value: orm.Dict | None, _: Any) -> str | None:
-    if value is None:
-        return None
-    given = value.get_dict()
-    double = [key for key in _RUN_KEYS if key in given]
-    if double:
-        return f"parameters holds {double}, which the workflow sets for each run; remove them"
-    return validation_message(LammpsMDParameters, {**given, "temperature_K": 1.0, "seed": 1})
+    return None if value is None else parameters_problem(value.get_dict(), "parameters")
 
 
 def _validate_conditions(value: orm.Dict | None, _: Any) -> str | None:
-    for name, own in (value.get_dict() if value is not None else {}).items():
-        unknown = sorted(set(own) - set(_CONDITIONS))
-        if unknown:
-            return f"conditions.{name} holds {unknown}, expected some of {list(_CONDITIONS)}"
-        double = [key for key in _RUN_KEYS if key in own.get("parameters", {})]
-        if double:
-            return f"conditions.{name}.parameters holds {double}; give temperatures_K, and no seed"
-        problems = [
-            check(orm.List(own[key]), None)
-            for key, check in (
-                ("temperatures_K", validators.temperatures),
-                ("pressures_bar", validators.pressures),
-            )
-            if own.get(key) is not None
-        ]
-        problem = next((p for p in problems if p), None)
-        if problem:
-            return f"conditions.{name}: {problem}"
-    return None
+    given = value.get_dict() if value is not None else {}
+    problems = (conditions_problem(own, f"conditions.{name}") for name, own in given.items())
+    return next((problem for problem in problems if problem), None)
 
 
 def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
@@ -301,20 +272,16 @@ def _validate_inputs(value: Mapping[str, Any], _: Any) -> str | None:
     unknown = sorted(set(own) - set(structures))
     if unknown:
         return f"conditions holds {unknown}, expected some of {sorted(structures)}"
+    parameters = value["parameters"].get_dict()
+    pressures = value["pressures"].get_list() if value.get("pressures") is not None else None
     for name, structure in structures.items():
         conditions = own.get(name, {})
-        changes = {**conditions.get("parameters", {}), "temperature_K": 1.0, "seed": 1}
-        pressures = value.get("pressures")
-        if conditions.get("pressures_bar", pressures.get_list() if pressures else None):
-            changes |= {"ensemble": "npt", "pressure_bar": 1.0}
-        parameters = orm.Dict({**value["parameters"].get_dict(), **changes})
+        problem = conditions_problem(conditions, f"conditions.{name}", parameters, pressures)
+        if problem:
+            return problem
+        merged = orm.Dict(run_parameters(parameters, conditions, pressures))
         problem = validate_inputs(
-            {
-                "structure": structure,
-                "potentials": value["potentials"],
-                "parameters": parameters,
-            },
-            None,
+            {"structure": structure, "potentials": value["potentials"], "parameters": merged}, None
         )
         if problem:
             return f"structures.{name}: {problem}"

@@ -10,29 +10,33 @@ from aiida import orm
 
 
 def temperatures(value: orm.List | None, _: Any) -> str | None:
-    """Refuse what is no list of positive temperatures (K) that differ when rounded.
-
-    Runs are named after the rounded temperature.
-    """
-    if value is None:
-        return None
-    given = value.get_list()
-    if not given or not all(_is_finite(t) and t > 0 for t in given):
-        return f"temperatures is {given}, expected one or more positive numbers in K"
-    if len({round(t) for t in given}) < len(given):
-        return f"temperatures is {given}, expected values that differ by 1 K or more"
-    return None
+    """Refuse what is no list of temperatures; see :func:`temperatures_problem`."""
+    return None if value is None else temperatures_problem(value.get_list(), "temperatures")
 
 
 def pressures(value: orm.List | None, _: Any) -> str | None:
-    """Refuse what is no list of pressures (bar) that differ when rounded."""
-    if value is None:
-        return None
-    given = value.get_list()
-    if not given or not all(_is_finite(p) for p in given):
-        return f"pressures is {given}, expected one or more numbers in bar"
+    """Refuse what is no list of pressures; see :func:`pressures_problem`."""
+    return None if value is None else pressures_problem(value.get_list(), "pressures")
+
+
+def temperatures_problem(given: Any, name: str) -> str | None:
+    """Return why ``given`` is no list of positive temperatures (K) that differ when rounded.
+
+    Runs are named after the rounded temperature.
+    """
+    if not _are_finite(given) or min(given) <= 0:
+        return f"{name} is {given!r}, expected one or more positive numbers in K"
+    if len({round(t) for t in given}) < len(given):
+        return f"{name} is {given}, expected values that differ by 1 K or more"
+    return None
+
+
+def pressures_problem(given: Any, name: str) -> str | None:
+    """Return why ``given`` is no list of pressures (bar) that differ when rounded."""
+    if not _are_finite(given):
+        return f"{name} is {given!r}, expected one or more numbers in bar"
     if len({round(p) for p in given}) < len(given):
-        return f"pressures is {given}, expected values that differ by 1 bar or more"
+        return f"{name} is {given}, expected values that differ by 1 bar or more"
     return None
 
 
@@ -45,6 +49,10 @@ def count(name: str) -> Callable[[orm.Int | None, Any], str | None]:
         return None
 
     return validator
+
+
+def _are_finite(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(_is_finite(item) for item in given)
 
 
 def _is_finite(number: Any) -> bool:

@@ -102,9 +102,14 @@ def test_a_replica_may_begin_from_a_structure_of_its_own(builder):
     [
         ("conditions", {"a": {}}, "conditions holds \\['a'\\], expected some of \\['licl'\\]"),
         ("conditions", {"licl": {"T": 1}}, "conditions.licl holds \\['T'\\]"),
-        ("conditions", {"licl": {"temperatures_K": [-1]}}, "conditions.licl: temperatures is"),
+        ("conditions", {"licl": {"temperatures_K": [-1]}}, "conditions.licl.temperatures_K is"),
         ("conditions", {"licl": {"parameters": {"seed": 1}}}, "parameters holds \\['seed'\\]"),
-        ("conditions", {"licl": {"parameters": {"stepps": 1}}}, "stepps"),
+        ("conditions", {"licl": {"temperatures_K": 900}}, "conditions.licl.temperatures_K is 900"),
+        (
+            "conditions",
+            {"licl": {"parameters": {"stepps": 1}}},
+            "unknown key 'conditions.licl.parameters.stepps' with value 1",
+        ),
         ("starts", "licl_replica7", "starts holds \\['licl_replica7'\\]"),
     ],
 )
