@@ -125,7 +125,7 @@ def test_a_selection_that_cannot_work_is_refused_before_the_first_label(loop, se
     [
         ({}, r"targets\.observable needs the transport stage"),
         ({"species": None}, r"quantity is 'D' and species None"),
-        ({"length": 3}, r"unknown key 'length'"),
+        ({"length": 3}, r"unknown key 'targets\.observable\.length'"),
     ],
 )
 def test_an_observable_that_cannot_be_measured_is_refused(loop, changes, message):
@@ -136,6 +136,46 @@ def test_an_observable_that_cannot_be_measured_is_refused(loop, changes, message
     }  # fmt: skip
     builder.targets = orm.Dict({**builder.targets.get_dict(), "observable": target})
     with pytest.raises(ValueError, match=message):
+        create(builder)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "changes", "message"),
+    [
+        (
+            "ladder",
+            {"stages": [{}, {"parameters": {"step": 9}}]},
+            r"stages\[1\]\.parameters.step'",
+        ),
+        ("selection", {"n_candidate": 3}, r"unknown key 'selection\.n_candidate' with value 3"),
+        ("targets", {"max_relative_force_rmse": "low"}, r"max_relative_force_rmse is 'low'"),
+        ("targets", {"max_relative_force_rmse_by_species": {"li": 0.1}}, r"names \['li'\]"),
+        ("budget", {"max_labels": 0}, r"budget\.max_labels is 0"),
+    ],
+)
+def test_settings_that_fail_only_when_they_are_reached_are_refused(
+    loop, namespace, changes, message
+):
+    builder = loop()
+    builder[namespace] = orm.Dict({**builder[namespace].get_dict(), **changes})
+    with pytest.raises(ValueError, match=message):
+        create(builder)
+
+
+def test_a_loop_needs_a_replica_for_the_blind_test_and_a_committee(loop):
+    with pytest.raises(ValueError, match=r"explore\.replicas is 1 .* set explore\.replicas to 2"):
+        create(loop(overrides={"explore": {"replicas": 1}}))
+    with pytest.raises(ValueError, match=r"training\.committee_size is 1, expected 2 or more"):
+        create(loop(overrides={"train": {"committee_size": 1}}))
+
+
+def test_the_general_pressures_hold_for_a_stage_as_well(loop):
+    builder = loop()
+    builder.explore.pressures = [1.0]
+    create(builder)
+    stages = [{"pressures_bar": [1.0, 1.2]}]
+    builder.ladder = orm.Dict({**builder.ladder.get_dict(), "stages": stages})
+    with pytest.raises(ValueError, match=r"ladder\.stages\[0\]\.pressures_bar is \[1\.0, 1\.2\]"):
         create(builder)
 
 

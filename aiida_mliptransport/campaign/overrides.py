@@ -119,10 +119,7 @@ def check_overrides(campaign: WorkFile) -> None:
 
 def _loop_problems(campaign: Campaign) -> list[str]:
     """Return what is wrong with the loop's own sections though the protocol has their keys."""
-    problems = []
-    problem = _ladder_problem(campaign)
-    if problem is not None:
-        problems.append(str(campaign.source.error(("ladder",), problem)))
+    problems = _setting_problems(campaign)
     strategy = campaign.selection.get("strategy")
     if strategy is not None and strategy not in list(STRATEGIES):
         names = list(STRATEGIES)
@@ -131,17 +128,31 @@ def _loop_problems(campaign: Campaign) -> list[str]:
     return problems
 
 
-def _ladder_problem(campaign: Campaign) -> str | None:
-    if not campaign.ladder:
-        return None
-    from ..workflows.active_learning.settings import ladder_problem
+def _setting_problems(campaign: Campaign) -> list[str]:
+    from ..workflows.active_learning.problems import committee_problem, loop_problems
+    from ..workflows.conditions import parameters_problem
 
+    given = campaign.overrides()
     try:
-        ladder = protocol_values("ladder", campaign.engine, campaign.protocol, campaign.ladder)
+        values = {
+            stage: protocol_values(stage, campaign.engine, campaign.protocol, given.get(stage))
+            for stage in (*LOOP_STAGES, "explore", "train")
+        }
     except ProtocolError:
         # The key that is unknown is told already.
-        return None
-    return ladder_problem(ladder, list(campaign.structures))
+        return []
+    found = []
+    if problem := committee_problem(values["train"]["committee_size"]):
+        found.append(("train", f"train.{problem}"))
+    if problem := parameters_problem(values["explore"]["parameters"], "explore.parameters"):
+        found.append(("explore", problem))
+    else:
+        found += loop_problems(values, list(campaign.structures)).items()
+    return [
+        str(campaign.source.error_at((section,), line))
+        for section, problem in found
+        for line in problem.splitlines()
+    ]
 
 
 def _explain(campaign: WorkFile, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:

@@ -33,7 +33,8 @@ def check_structures(campaign: Campaign) -> dict[str, Atoms]:
     ------
     CampaignError
         For a file that cannot be read, a structure without a cell, an unknown element, partial
-        occupancies, or charges that miss an element or do not sum to zero.
+        occupancies, charges that miss an element or do not sum to zero, or a target on a species
+        that is not there.
     """
     found, problems = {}, []
     for keys, section in _sections(campaign):
@@ -53,6 +54,13 @@ def check_structures(campaign: Campaign) -> dict[str, Atoms]:
             f"hold {sorted(missing)}, which no structure under 'structures' has: the potential "
             "would not know them",
         )
+    if campaign.targets:
+        from ..workflows.active_learning.problems import species_problem
+
+        problem = species_problem(campaign.targets, _elements(found))
+        if problem:
+            keys = ("targets", "max_relative_force_rmse_by_species")
+            raise campaign.source.error_at(keys, problem)
     return found
 
 

@@ -184,7 +184,7 @@ def test_a_vasp_section_names_its_potentials_and_overrides_the_protocol(write):
     [
         (
             "{stages: [{}, {structures: {licl: nacl}}]}",
-            r"line 11: ladder stages\[1\].structures names 'nacl', expected some of \['licl'\]",
+            r"line 11: ladder\.stages\[1\]\.structures names 'nacl', expected some of \['licl'\]",
         ),
         (
             "{stages: [{volume_scael: 1.1}]}",
@@ -194,11 +194,42 @@ def test_a_vasp_section_names_its_potentials_and_overrides_the_protocol(write):
         ("{stages: [{pressures_bar: [1], volume_scale: 1.1}]}", "at most one of them"),
         ("{move_on: 0.4}", r"move_back is 0\.5 and move_on 0\.4"),
         ("{stagess: []}", "did you mean 'stages'"),
+        (
+            "{stages: [{}, {parameters: {step: 2000}}]}",
+            r"line 11: unknown key 'ladder\.stages\[1\]\.parameters\.step' with value 2000",
+        ),
     ],
 )
 def test_a_ladder_that_cannot_be_is_refused_before_anything_is_submitted(write, ladder, expected):
     with pytest.raises(CampaignError, match=expected):
         load_campaign(write(("selection:\n", f"ladder: {ladder}\nselection:\n")))
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("targets: {max_relative_force_rmse: null}", r"targets\.max_relative_force_rmse is None"),
+        (
+            "targets: {observable: {quantity: D}}",
+            r"'targets\.observable\.length_ps' is missing",
+        ),
+        ("budget: {max_labels: many}", r"budget\.max_labels is 'many'"),
+        ("explore: {replicas: 1}", r"explore\.replicas is 1 and selection\.blind_replica 1"),
+        ("explore: {parameters: {steps: 2.5}}", r"explore\.parameters\.steps is 2\.5"),
+        ("train: {committee_size: 1}", r"train\.committee_size is 1, expected 2 or more"),
+    ],
+)
+def test_what_the_loop_would_stumble_over_is_refused_by_line(write, section, expected):
+    with pytest.raises(CampaignError, match=f"line 11: .*{expected}"):
+        load_campaign(write(("selection:\n", f"{section}\nselection:\n")))
+
+
+def test_a_target_on_a_species_that_no_structure_has_is_refused_by_line(write):
+    target = "targets: {max_relative_force_rmse_by_species: {li: 0.1}}"
+    path = write(("selection:\n", f"{target}\nselection:\n"))
+    (path.parent / "LiCl.cif").write_text(EXAMPLE.read_text())
+    with pytest.raises(CampaignError, match=r"line 11: .*names \['li'\].*\['Cl', 'Li'\]"):
+        plan(load_campaign(path))
 
 
 def test_a_plan_counts_the_stage_with_most_runs(write):

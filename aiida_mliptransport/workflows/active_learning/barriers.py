@@ -11,7 +11,6 @@ from aiida.engine import ToContext
 
 from ...calculations.evaluate import EvaluateCalculation
 from ...calculations.functions.barrier_gate import judge_barriers
-from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
 from ..neb import NebWorkChain
@@ -19,7 +18,6 @@ from ..neb_ports import engine_problem, paths_problem, state_problem
 from ..submission import failure_reason
 from .exploring import trajectories_of
 from .judging import JudgingWorkChain
-from .settings import BarrierTarget
 
 #: What the loop itself gives to the barrier search.
 OWN_INPUTS = (
@@ -38,9 +36,6 @@ def barrier_problem(inputs: Mapping[str, Any]) -> str | None:
         )
     if not given:
         return None
-    message = validation_message(BarrierTarget, given)
-    if message is not None:
-        return f"targets.barriers: {message}"
     labelled = {**paths, "label": inputs.get("label", {})}
     problem = paths_problem(paths) or engine_problem(paths) or state_problem(labelled)
     return None if problem is None else f"neb: {problem}"

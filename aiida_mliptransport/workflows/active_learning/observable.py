@@ -7,7 +7,6 @@ from typing import Any
 
 from aiida import orm
 
-from ...calculations.parameters import validation_message
 from ..naming import derived_seed
 from ..submission import SubmitOnceWorkChain, failure_reason
 from ..transport import TransportWorkChain
@@ -19,9 +18,6 @@ def observable_problem(inputs: Mapping[str, Any]) -> str | None:
     asked = inputs["targets"].get_dict().get("observable") if "targets" in inputs else None
     if not asked:
         return None
-    problem = validation_message(ObservableTarget, asked)
-    if problem:
-        return f"targets.observable: {problem}"
     target = ObservableTarget.model_validate(asked)
     structures = (inputs.get("transport") or {}).get("structures") or {}
     if not structures:

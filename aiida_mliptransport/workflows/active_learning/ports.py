@@ -23,8 +23,9 @@ from ..train import TrainWorkChain
 from ..transport import TransportWorkChain
 from .barriers import OWN_INPUTS, barrier_problem
 from .observable import observable_problem
+from .problems import committee_problem, loop_problems, loop_settings, species_problem
 from .resume import define_resumed
-from .settings import CalibrationParameters, ladder_problem
+from .settings import CalibrationParameters
 
 AIMD_ENGINES = {
     "ase": AseAimdWorkChain,
@@ -272,14 +273,19 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     if not aimd and not inputs.get("initial_frames"):
         return "neither aimd nor initial_frames is given; the first training needs frames"
     drivers = inputs.get("transport", {}).get("drivers")
-    committee = inputs.get("training", {}).get("committee_size")
-    if drivers is not None and committee is not None and drivers.value > committee.value:
+    committee = inputs["training"]["committee_size"]
+    if problem := committee_problem(committee.value):
+        return f"training.{problem}"
+    if drivers is not None and drivers.value > committee.value:
         return (
             f"transport.drivers is {drivers.value}, but the committee has {committee.value} "
             "members; raise training.committee_size or let fewer drive"
         )
-    if "ladder" in inputs:
-        problem = ladder_problem(inputs["ladder"].get_dict(), inputs.get("structures", {}))
-        if problem:
-            return f"ladder.{problem}"
-    return observable_problem(inputs) or barrier_problem(inputs)
+    settings = loop_settings(inputs)
+    if problems := loop_problems(settings, inputs.get("structures", {})):
+        return "\n".join(problems.values())
+    return (
+        species_problem(settings["targets"], inputs["type_map"].get_list())
+        or observable_problem(inputs)
+        or barrier_problem(inputs)
+    )

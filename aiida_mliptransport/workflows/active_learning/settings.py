@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ...calculations.parameters import validation_message
 from ...science.selection import conformal_rank, next_stage
+
+#: Calcfunctions read these numbers as they are given: what only looks like a number is refused.
+_EXACT = ConfigDict(extra="forbid", strict=True)
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SelectionParameters(BaseModel):
+    """How frames are chosen from an exploration; ``protocols/active_learning.yaml`` gives reasons.
+
+    Attributes
+    ----------
+    n_candidates, n_blind
+        Frames of an iteration to train on and to test on.
+    blind_replica, blind_start_ps
+        Replica that is kept for the blind test, and when its frames forgot the common start.
+    calibration, trust_levels, low_factor, high_factor
+        How trust levels are set; see :class:`CalibrationParameters`.
+    descriptor_cutoff_A, duplicate_tolerance
+        Of the descriptors that tell frames apart.
+    strategy, min_separation_ps, mobile, hops
+        What is chosen first; see ``calculations.functions.selection``.
+    rdf_bin_A, rdf_reach_A
+        Of the comparison of RDFs at the end.
+    screening
+        What is unphysical; see ``science.selection.ScreeningCriteria``.
+    """
+
+    model_config = _EXACT
+
+    n_candidates: int = Field(ge=1)
+    n_blind: int = Field(ge=1)
+    blind_replica: int = Field(ge=0)
+    blind_start_ps: _NotNegative
+    calibration: Any = None
+    trust_levels: Any = None
+    low_factor: _Positive
+    high_factor: _Positive
+    descriptor_cutoff_A: _Positive
+    duplicate_tolerance: _NotNegative
+    strategy: str
+    min_separation_ps: _NotNegative = 0.0
+    mobile: Any = None
+    hops: Any = None
+    rdf_bin_A: _Positive
+    rdf_reach_A: _Positive
+    screening: Any = None
+
+
+class BudgetParameters(BaseModel):
+    """When the loop ends without having met its targets.
+
+    Attributes
+    ----------
+    max_iterations, max_labels
+        Labels that were tried, failed ones counted.
+    """
+
+    model_config = _EXACT
+
+    max_iterations: int = Field(ge=1)
+    max_labels: int = Field(ge=1)
 
 
 class CalibrationParameters(BaseModel):
@@ -93,6 +154,39 @@ class BarrierTarget(BaseModel):
     target_eV: float = Field(gt=0)
 
 
+class TargetParameters(BaseModel):
+    """What makes a campaign converged; ``calculations.functions.checks`` compares.
+
+    Attributes
+    ----------
+    max_relative_force_rmse, max_relative_force_rmse_by_species
+        Of the RMS force, of all atoms and of single elements.
+    max_energy_rmse_meV_atom, max_stress_rmse_GPa
+        None where they are not judged.
+    observable, barriers
+        What must be known besides; None for nothing.
+    min_share_accurate, max_trust_over_rmse
+        Of an exploration, and of its upper trust level.
+    min_production_atoms, min_temperatures, max_relative_error_D, slope_confidence
+        Of the production runs, for the verdict at the end.
+    """
+
+    model_config = _EXACT
+
+    max_relative_force_rmse: _Positive
+    max_relative_force_rmse_by_species: dict[str, _Positive] | None = None
+    max_energy_rmse_meV_atom: _Positive | None = None
+    max_stress_rmse_GPa: _Positive | None = None
+    observable: ObservableTarget | None = None
+    barriers: BarrierTarget | None = None
+    min_share_accurate: float = Field(ge=0, le=1)
+    max_trust_over_rmse: _Positive
+    min_production_atoms: int = Field(ge=0)
+    min_temperatures: int = Field(ge=0)
+    max_relative_error_D: _Positive
+    slope_confidence: float = Field(gt=0, lt=1)
+
+
 class LadderStage(BaseModel):
     """One stage of an exploration; what it leaves out is as without a ladder.
 
@@ -108,7 +202,7 @@ class LadderStage(BaseModel):
         MD parameters, such as ``steps`` for longer runs.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _EXACT
 
     temperatures_K: list[float] | None = Field(default=None, min_length=1)
     pressures_bar: list[float] | None = Field(default=None, min_length=1)
@@ -147,7 +241,7 @@ class LadderParameters(BaseModel):
         iteration on, every replica from a frame of the exploration before, far from the others.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _EXACT
 
     stages: list[LadderStage] = Field(min_length=1)
     move_on: float
@@ -163,18 +257,3 @@ class LadderParameters(BaseModel):
     def _shares(self) -> LadderParameters:
         next_stage(0, 1, None, move_on=self.move_on, move_back=self.move_back)
         return self
-
-
-def ladder_problem(given: Mapping[str, Any], structures: Collection[str]) -> str | None:
-    """Return why a ladder cannot be, or names structures that are not there; else None."""
-    problem = validation_message(LadderParameters, given)
-    if problem:
-        return problem
-    for number, stage in enumerate(LadderParameters.model_validate(given).stages):
-        for name in [*stage.structures, *stage.structures.values()]:
-            if name not in structures:
-                return (
-                    f"stages[{number}].structures names {name!r}, expected some of "
-                    f"{sorted(structures)}"
-                )
-    return None
