@@ -48,9 +48,24 @@ class ExploredRun:
 
 
 def examine_run(
-    key: str, node: MDTrajectoryData, trust: TrustLevels, settings: dict[str, Any]
+    key: str,
+    node: MDTrajectoryData,
+    trust: TrustLevels,
+    settings: dict[str, Any],
 ) -> ExploredRun:
-    """Screen and classify the frames of one trajectory."""
+    """Screen and classify the frames of one trajectory.
+
+    Temperature and potential energy are those of the last thermodynamic output up to a frame, so
+    that frames between two outputs are screened too; a run without such output is not screened by
+    them. Energies are compared with that of the first frame.
+
+    Parameters
+    ----------
+    key, node
+        Name of the run, and its trajectory with deviations.
+    trust, settings
+        Trust levels and parameters of the selection.
+    """
     deviations = node.deviations
     if deviations is None:
         raise ValueError(
@@ -71,6 +86,8 @@ def examine_run(
         node.pbc,
         node.numbers,
         criteria=ScreeningCriteria(**settings.get("screening", {})),
+        temperatures=_at_frames(node, "temperature_K"),
+        energies=_at_frames(node, "potential_energy_eV"),
         deviations=deviation,
     )
     window = physical_window(screening.physical, persistence=2)
@@ -100,3 +117,13 @@ def share_below(quantiles: Sequence[float], level: float) -> float:
         return 0.0
     shares = np.linspace(0.0, 1.0, len(quantiles))
     return float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+
+
+def _at_frames(node: MDTrajectoryData, name: str) -> np.ndarray | None:
+    """Return a thermodynamic series at each frame, or None where the run has none."""
+    thermo = node.thermo
+    if name not in thermo or not len(thermo["step"]):
+        return None
+    rows = np.searchsorted(thermo["step"], node.steps, side="right") - 1
+    # The output of a restarted run may begin after its first frame.
+    return thermo[name][np.maximum(rows, 0)]

@@ -11,8 +11,8 @@ def lif() -> Atoms:
     return bulk("LiF", "rocksalt", a=4.03, cubic=True)
 
 
-def lif_trajectory(positions, deviation, completed=True) -> MDTrajectoryData:
-    """Return a stored trajectory of ``positions`` (n, N, 3), 0.01 ps apart."""
+def lif_trajectory(positions, deviation, completed=True, thermo=None) -> MDTrajectoryData:
+    """Return a stored trajectory of ``positions`` (n, N, 3), 10 steps and 0.01 ps apart."""
     atoms = lif()
     n = len(positions)
     steps = 10 * np.arange(n)
@@ -23,7 +23,7 @@ def lif_trajectory(positions, deviation, completed=True) -> MDTrajectoryData:
         times_ps=0.01 * np.arange(n),
         positions=positions,
         cells=np.repeat(atoms.cell.array[None], n, axis=0),
-        thermo={"step": steps},
+        thermo=thermo or {"step": steps},
         deviations={
             "steps": steps,
             "max_force": np.asarray(deviation, dtype=float),

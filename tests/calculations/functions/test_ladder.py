@@ -100,11 +100,12 @@ def test_a_run_belongs_to_the_structure_with_the_longest_fitting_name():
     assert structure_of("na_300K_replica0", ["li"]) is None
 
 
-def crystal(displacements, deviation):
+def crystal(displacements, deviation, temperatures=None):
     """Return LiF frames in which the first atom is displaced by the given lengths (Å)."""
     positions = np.repeat(lif().positions[None], len(displacements), axis=0)
     positions[:, 0, 0] += displacements
-    return lif_trajectory(positions, deviation)
+    thermo = {"step": 10 * np.arange(len(displacements)), "temperature_K": temperatures}
+    return lif_trajectory(positions, deviation, thermo=thermo if temperatures else None)
 
 
 def first_x(structure):
@@ -152,6 +153,17 @@ def test_starts_keep_away_from_the_earlier_ones():
     )
     assert len(second) == 1
     assert first_x(second["start_0"]) != pytest.approx(first_x(first["start_0"]), abs=0.1)
+
+
+def test_no_run_begins_from_a_frame_that_the_screening_refuses():
+    run = crystal([0.0, 0.3, 0.6], [0.05, 0.05, 0.05], temperatures=[300.0, 310.0, 900.0])
+    made = choose_starts(
+        number=orm.Int(3),
+        parameters=orm.Dict({**SELECTION, "screening": {"max_temperature": 800.0}}),
+        trust_levels=orm.Dict(TRUST),
+        trajectory__lif_300K_replica0=run,
+    )
+    assert sorted(first_x(start) for start in made.values()) == pytest.approx([0.0, 0.3])
 
 
 def test_without_a_known_frame_there_is_no_start():

@@ -106,6 +106,51 @@ def test_frames_after_an_explosion_are_dropped_and_those_before_are_kept(runs):
     assert max(made["candidates"].frames.systems[0].steps) < 60
 
 
+def still_run(n, **thermo):
+    """Return a run of LiF at rest with the given thermodynamic output."""
+    return lif_trajectory(np.repeat(lif().positions[None], n, axis=0), np.full(n, 0.2), **thermo)
+
+
+def screened(run, runs, **screening):
+    return select({**runs, "lif_300K_replica0": run}, screening=screening)["selection"][
+        "by_trajectory"
+    ]["lif_300K_replica0"]
+
+
+def test_frames_that_are_too_hot_are_refused(runs):
+    hot = np.array([300.0, 900.0, 300.0, 900.0, 900.0, 300.0])
+    run = still_run(6, thermo={"step": 10 * np.arange(6), "temperature_K": hot})
+    assert screened(run, runs)["reasons"] == {}
+    record = screened(run, runs, max_temperature=800.0)
+    assert record["reasons"] == {"hot": 3}
+    assert record["frames_before_explosion"] == 3
+
+
+def test_a_jump_of_the_potential_energy_ends_a_run_and_heat_does_not(runs):
+    atoms = len(lif())
+    # 0.7 eV per atom is more than a salt takes up that boils at 3000 K.
+    energy = -40.0 + atoms * np.array([0.0, 0.3, 0.7, 0.6, -1.2, -1.2])
+    run = still_run(6, thermo={"step": 10 * np.arange(6), "potential_energy_eV": energy})
+    record = screened(run, runs)
+    assert record["reasons"] == {"energy_jump": 2}
+    assert record["frames_before_explosion"] == 4
+    assert screened(run, runs, max_energy_change=None)["reasons"] == {}
+
+
+def test_frames_between_two_thermodynamic_outputs_take_the_one_before(runs):
+    thermo = {"step": np.array([0, 20, 45]), "temperature_K": np.array([300.0, 900.0, 300.0])}
+    record = screened(still_run(6, thermo=thermo), runs, max_temperature=800.0)
+    # Frames 2, 3 and 4 are at steps 20, 30 and 40.
+    assert record["reasons"] == {"hot": 3}
+
+
+def test_a_restarted_run_whose_output_begins_after_its_first_frame_takes_the_first(runs):
+    thermo = {"step": np.array([25]), "temperature_K": np.array([900.0])}
+    assert screened(still_run(3, thermo=thermo), runs, max_temperature=800.0)["reasons"] == {
+        "hot": 3
+    }
+
+
 def test_failed_frames_fill_up_when_candidates_are_too_few(runs):
     made = select(runs, n_candidates=12)
     assert made["selection"]["chosen_by_class"] == {"accurate": 0, "candidate": 10, "failed": 2}
