@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..science.selection import STRATEGIES
+from ..calculations.parameters import validation_message
+from ..science.selection import STRATEGIES, ScreeningParameters
 from ..workflows.protocols import ProtocolError, load_protocol
 from .schema import ENGINES, Campaign, WorkFile, choose_engine
 from .source import CampaignError, did_you_mean, read_yaml
@@ -125,6 +126,9 @@ def _loop_problems(campaign: Campaign) -> list[str]:
         names = list(STRATEGIES)
         message = f"is {strategy!r}{did_you_mean(str(strategy), names)}; expected one of {names}"
         problems.append(str(campaign.source.error(("selection", "strategy"), message)))
+    problem = _screening_problem(campaign)
+    if problem is not None:
+        problems.append(str(campaign.source.error(("selection", "screening"), problem)))
     return problems
 
 
@@ -153,6 +157,19 @@ def _setting_problems(campaign: Campaign) -> list[str]:
         for section, problem in found
         for line in problem.splitlines()
     ]
+
+
+def _screening_problem(campaign: Campaign) -> str | None:
+    if "screening" not in campaign.selection:
+        return None
+    try:
+        selection = protocol_values(
+            "selection", campaign.engine, campaign.protocol, campaign.selection
+        )
+    except ProtocolError:
+        # The key that is unknown is told already.
+        return None
+    return validation_message(ScreeningParameters, selection["screening"])
 
 
 def _explain(campaign: WorkFile, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:

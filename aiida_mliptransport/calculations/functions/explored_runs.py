@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...data.trajectory import MDTrajectoryData
+from ...science.frames import Frames
 from ...science.selection import (
     ScreeningCriteria,
+    ScreeningParameters,
     TrustLevels,
     classify,
     physical_window,
@@ -52,6 +54,7 @@ def examine_run(
     node: MDTrajectoryData,
     trust: TrustLevels,
     settings: dict[str, Any],
+    criteria: ScreeningCriteria | None = None,
 ) -> ExploredRun:
     """Screen and classify the frames of one trajectory.
 
@@ -65,6 +68,8 @@ def examine_run(
         Name of the run, and its trajectory with deviations.
     trust, settings
         Trust levels and parameters of the selection.
+    criteria
+        Default: those of ``settings["screening"]``, with contacts by covalent radii.
     """
     deviations = node.deviations
     if deviations is None:
@@ -85,7 +90,7 @@ def examine_run(
         node.cells,
         node.pbc,
         node.numbers,
-        criteria=ScreeningCriteria(**settings.get("screening", {})),
+        criteria=criteria or screening_criteria(settings),
         temperatures=_at_frames(node, "temperature_K"),
         energies=_at_frames(node, "potential_energy_eV"),
         deviations=deviation,
@@ -117,6 +122,11 @@ def share_below(quantiles: Sequence[float], level: float) -> float:
         return 0.0
     shares = np.linspace(0.0, 1.0, len(quantiles))
     return float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+
+
+def screening_criteria(settings: dict[str, Any], known: Iterable[Frames] = ()) -> ScreeningCriteria:
+    """Return the criteria of a selection, with limits of contacts from known labelled frames."""
+    return ScreeningParameters.model_validate(settings.get("screening", {})).criteria(known)
 
 
 def _at_frames(node: MDTrajectoryData, name: str) -> np.ndarray | None:

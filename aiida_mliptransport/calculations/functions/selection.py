@@ -18,7 +18,7 @@ from ...science.selection import (
     effective_size,
 )
 from .candidates import choose_candidates
-from .explored_runs import ExploredRun, examine_run, is_blind
+from .explored_runs import ExploredRun, examine_run, is_blind, screening_criteria
 
 #: Raised when the meaning of a selection changes: AiiDA's cache hash knows this file only.
 SELECTION_VERSION = "3"
@@ -47,7 +47,8 @@ def select_frames(
         younger: replicas begin from one structure), ``top_up`` (whether to fill up with the
         most uncertain accurate frames when there are too few candidates), ``blind_replica`` (this
         replica of each structure and temperature is kept for the blind test: no frame of it is
-        ever trained on), ``descriptor_cutoff_A``, ``duplicate_tolerance``, ``screening``;
+        ever trained on), ``descriptor_cutoff_A``, ``duplicate_tolerance``, ``screening`` (of
+        ``science.selection.ScreeningParameters``);
         ``strategy`` (a name of ``science.selection.STRATEGIES``, default ``fps``),
         ``min_separation_ps`` (of two chosen frames of one run; default 0), ``mobile`` (symbols of
         the species whose deviation counts, default all) and ``hops`` (``window_ps`` and
@@ -61,10 +62,11 @@ def select_frames(
         that are not accurate; without it, the trajectories are taken for whole.
     nodes
         ``trajectory__<key>``: MDTrajectoryData with deviations; ``known__<name>``: frame sets that
-        must not be chosen again. Optional: ``evaluation__<key>`` and ``known_evaluation__<name>``,
-        the predictions of an evaluation of that trajectory (with stride 1) or frame set: their
-        descriptors take the place of the radial ones where all are given, and their deviations of
-        atoms serve the strategies that weigh atoms.
+        must not be chosen again; the labelled ones tell how close atoms come. Optional:
+        ``evaluation__<key>`` and ``known_evaluation__<name>``, the predictions of an evaluation of
+        that trajectory (with stride 1) or frame set: their descriptors take the place of the radial
+        ones where all are given, and their deviations of atoms serve the strategies that weigh
+        atoms.
 
     Returns
     -------
@@ -82,8 +84,10 @@ def select_frames(
     """
     settings = parameters.get_dict()
     trust = TrustLevels(trust_levels["low"], trust_levels["high"])
+    known = [nodes[key].frames for key in sorted(nodes) if key.startswith("known__")]
+    criteria = screening_criteria(settings, known)
     runs = [
-        examine_run(key.removeprefix("trajectory__"), nodes[key], trust, settings)
+        examine_run(key.removeprefix("trajectory__"), nodes[key], trust, settings, criteria)
         for key in sorted(nodes)
         if key.startswith("trajectory__")
     ]

@@ -31,11 +31,18 @@ from .diversity import (
 from .force_errors import ForceErrors, SpeciesForceErrors, force_rmse
 from .ladder import next_stage
 from .leverage import LogDetSelection, greedy_log_det, leverage, species_leverage
-from .limits import PairLimits, ScreeningCriteria, contact_limits_from_frames, covalent_limits
+from .limits import (
+    PairLimits,
+    ScreeningCriteria,
+    contact_limits_from_frames,
+    covalent_limits,
+    known_contact_limits,
+)
 from .maxvol import extrapolation_grade, maxvol_rows
 from .neighbours import NeighbourPairs, cell_heights, closest_contacts, neighbour_pairs
 from .pool import Pool, informativeness
 from .screening import Reason, ScreeningResult, physical_window, screen_frames
+from .screening_parameters import ScreeningParameters
 from .strategies import STRATEGIES, Strategy, get_strategy
 from .trust import (
     ClassCounts,
@@ -62,6 +69,7 @@ __all__ = [
     "Pool",
     "Reason",
     "ScreeningCriteria",
+    "ScreeningParameters",
     "ScreeningResult",
     "SpeciesForceErrors",
     "Strategy",
@@ -89,6 +97,7 @@ __all__ = [
     "get_strategy",
     "greedy_log_det",
     "informativeness",
+    "known_contact_limits",
     "levels_from_calibration",
     "leverage",
     "maxvol_rows",

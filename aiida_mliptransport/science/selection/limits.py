@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -12,11 +12,24 @@ import numpy as np
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
+from ..frames import Frames
 from .neighbours import closest_contacts, neighbour_pairs
 
-__all__ = ["PairLimits", "ScreeningCriteria", "contact_limits_from_frames", "covalent_limits"]
+__all__ = [
+    "PairLimits",
+    "ScreeningCriteria",
+    "contact_limits_from_frames",
+    "covalent_limits",
+    "known_contact_limits",
+]
 
 PairLimits = Mapping[tuple[int, int], float]
+
+#: Smallest and largest limit of a contact that known frames give, over the sum of covalent radii.
+#: Melts of Tosi–Fumi ions at 3000 K come down to 0.57 (LiF); each frame labelled there lowers the
+#: next limit, which must end somewhere. What is far apart in the known frames may form a bond, and
+#: the shortest ones are V=O (0.72), N≡N (0.77) and C≡O (0.79).
+KNOWN_CONTACTS = (0.5, 0.7)
 
 
 @dataclass(frozen=True)
@@ -123,3 +136,37 @@ def contact_limits_from_frames(
         for pair, distance in contacts.items():
             shortest[pair] = min(distance, shortest.get(pair, np.inf))
     return {pair: margin * distance for pair, distance in sorted(shortest.items())}
+
+
+def known_contact_limits(known: Iterable[Frames], scale: float) -> dict[tuple[int, int], float]:
+    """Return contact limits by what labelled frames tell: ``scale`` times the shortest distance.
+
+    Closer contacts than the few frames at hand have are what a potential has to learn, so each
+    limit is held between 0.5 and 0.7 of the sum of covalent radii (:data:`KNOWN_CONTACTS`). With a
+    scale of 0.6 and the initial frames of the Li10GeP2S12 data of
+    :func:`contact_limits_from_frames`, or 5 of them, none of the 2670 explored ones is refused.
+
+    Parameters
+    ----------
+    known
+        Sets of frames; systems that are not labelled tell nothing.
+    scale
+        Below 1.
+
+    Returns
+    -------
+    dict
+        Å by pair of atomic numbers ``(lower, higher)``; pairs that never come within 5 Å have none.
+    """
+    limits: dict[tuple[int, int], float] = {}
+    for system in (system for frames in known for system in frames.systems if system.labelled):
+        found = contact_limits_from_frames(
+            system.positions, system.cells, system.pbc, system.numbers, margin=scale
+        )
+        for pair, limit in found.items():
+            limits[pair] = min(limit, limits.get(pair, np.inf))
+    lowest, highest = KNOWN_CONTACTS
+    for (a, b), limit in limits.items():
+        radii = float(covalent_radii[a] + covalent_radii[b])
+        limits[a, b] = min(max(limit, lowest * radii), highest * radii)
+    return limits

@@ -11,7 +11,7 @@ from ...calculations.evaluate import EvaluateCalculation
 from ...calculations.functions.candidates import check_choice
 from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
-from ...science.selection import TrustLevels
+from ...science.selection import ScreeningParameters, TrustLevels
 from ..aimd.ase import AseAimdWorkChain
 from ..aimd.cp2k import Cp2kAimdWorkChain
 from ..aimd.vasp import VaspAimdWorkChain
@@ -238,6 +238,9 @@ def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
     problem = validation_message(CalibrationParameters, calibration) if calibration else None
     if problem:
         return f"selection.calibration: {problem}"
+    problem = validation_message(ScreeningParameters, given.get("screening", {}))
+    if problem:
+        return f"selection.screening: {problem}"
     try:
         check_choice(given)
     except ValueError as error:

@@ -8,6 +8,7 @@ from lif_trajectory import lif, lif_trajectory
 from aiida_mliptransport.calculations.functions.selection import select_frames
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.data.trajectory import MDTrajectoryData
+from aiida_mliptransport.science.frames import Frames, System
 from aiida_mliptransport.science.selection import (
     STRATEGIES,
     farthest_point_sampling,
@@ -149,6 +150,37 @@ def test_a_restarted_run_whose_output_begins_after_its_first_frame_takes_the_fir
     assert screened(still_run(3, thermo=thermo), runs, max_temperature=800.0)["reasons"] == {
         "hot": 3
     }
+
+
+def near_contact(distance, labelled):
+    """Return LiF frames in which the first two atoms, Li and F, are at a distance (Å)."""
+    atoms = lif()
+    first = int(np.argmax(atoms.numbers == 3))
+    near = int(np.argmin(np.where(atoms.numbers == 9, atoms.get_distances(first, range(8)), 9.0)))
+    positions = np.repeat(atoms.positions[None], 4, axis=0)
+    away = atoms.get_distance(first, near, vector=True)
+    positions[:, first] += away * (1.0 - distance / np.linalg.norm(away))
+    if not labelled:
+        return lif_trajectory(positions, np.full(4, 0.2))
+    system = System(
+        numbers=atoms.numbers,
+        positions=positions,
+        cells=np.repeat(atoms.cell.array[None], 4, axis=0),
+        pbc=atoms.pbc,
+        energies=np.zeros(4),
+        forces=np.zeros_like(positions),
+    )
+    return FrameSetData(Frames((system,)), level_of_theory={"method": "none"}).store()
+
+
+@pytest.mark.parametrize(("shortest", "reasons"), [(1.9, {"close_contact": 4}), (1.7, {})])
+def test_labelled_frames_tell_how_close_atoms_come(runs, shortest, reasons):
+    explored = {**runs, "lif_300K_replica0": near_contact(1.05, labelled=False)}
+    known = {"initial": near_contact(shortest, labelled=True)}
+    record = select(explored, known=known, screening={"known_contact_scale": 0.6})["selection"]
+    assert record["by_trajectory"]["lif_300K_replica0"]["reasons"] == reasons
+    alone = select(explored, known=known)["selection"]["by_trajectory"]["lif_300K_replica0"]
+    assert alone["reasons"] == {"close_contact": 4}  # below 0.6 of the radii, 1.11 Å
 
 
 def test_failed_frames_fill_up_when_candidates_are_too_few(runs):
