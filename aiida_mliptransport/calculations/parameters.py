@@ -49,7 +49,9 @@ def _sentence(model: type[BaseModel], item: Mapping[str, Any], where: str) -> st
     if item["type"] == "missing":
         return f"key {key!r} is missing; add it"
     if item["type"] == "value_error":
-        return f"{key} {item['ctx']['error']}"
+        reason = str(item["ctx"]["error"])
+        # A check that others call too says the name itself.
+        return f"{key} {reason.removeprefix(f'{location[-1]} ') if location else reason}"
     return f"{key} is {item['input']!r}, but: {item['msg']}"
 
 

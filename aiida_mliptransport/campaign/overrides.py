@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..calculations.parameters import validation_message
-from ..science.selection import STRATEGIES, ScreeningParameters
 from ..workflows.protocols import ProtocolError, load_protocol
 from .schema import ENGINES, Campaign, WorkFile, choose_engine
 from .source import CampaignError, did_you_mean, read_yaml
@@ -120,19 +118,6 @@ def check_overrides(campaign: WorkFile) -> None:
 
 def _loop_problems(campaign: Campaign) -> list[str]:
     """Return what is wrong with the loop's own sections though the protocol has their keys."""
-    problems = _setting_problems(campaign)
-    strategy = campaign.selection.get("strategy")
-    if strategy is not None and strategy not in list(STRATEGIES):
-        names = list(STRATEGIES)
-        message = f"is {strategy!r}{did_you_mean(str(strategy), names)}; expected one of {names}"
-        problems.append(str(campaign.source.error(("selection", "strategy"), message)))
-    problem = _screening_problem(campaign)
-    if problem is not None:
-        problems.append(str(campaign.source.error(("selection", "screening"), problem)))
-    return problems
-
-
-def _setting_problems(campaign: Campaign) -> list[str]:
     from ..workflows.active_learning.problems import committee_problem, loop_problems
     from ..workflows.conditions import parameters_problem
 
@@ -153,23 +138,17 @@ def _setting_problems(campaign: Campaign) -> list[str]:
     else:
         found += loop_problems(values, list(campaign.structures)).items()
     return [
-        str(campaign.source.error_at((section,), line))
+        str(campaign.source.error_at(_keys(line) or [section], line))
         for section, problem in found
         for line in problem.splitlines()
     ]
 
 
-def _screening_problem(campaign: Campaign) -> str | None:
-    if "screening" not in campaign.selection:
-        return None
-    try:
-        selection = protocol_values(
-            "selection", campaign.engine, campaign.protocol, campaign.selection
-        )
-    except ProtocolError:
-        # The key that is unknown is told already.
-        return None
-    return validation_message(ScreeningParameters, selection["screening"])
+def _keys(sentence: str) -> list[str | int]:
+    """Return the keys of the dotted path with which a sentence begins; none if it does not."""
+    path = re.match(r"(?:unknown )?(?:key ')?([a-z]\w*(?:\.\w+|\[\d+\])+)", sentence)
+    names = re.findall(r"\w+", path[1]) if path else []
+    return [int(name) if name.isdigit() else name for name in names]
 
 
 def _explain(campaign: WorkFile, stage: str, place: tuple[str, ...], error: ProtocolError) -> str:

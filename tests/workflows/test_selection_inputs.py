@@ -22,10 +22,10 @@ def test_the_selection_of_every_protocol_is_taken(builder, protocol):
 @pytest.mark.parametrize(
     ("screening", "message"),
     [
-        ({"contact_limit": {"Li-Cl": 1.5}}, "selection.screening: unknown key 'contact_limit'"),
-        ({"contact_limits": {"Li Cl": 1.5}}, "selection.screening: contact_limits has the pair"),
-        ({"max_temperature": "hot"}, "selection.screening: max_temperature is 'hot'"),
-        (None, "selection.screening: "),
+        ({"contact_limit": {"Li-Cl": 1.5}}, "unknown key 'selection.screening.contact_limit'"),
+        ({"contact_limits": {"Li Cl": 1.5}}, "selection.screening.contact_limits has the pair"),
+        ({"max_temperature": "hot"}, "selection.screening.max_temperature is 'hot'"),
+        (None, "selection.screening is None"),
     ],
 )
 def test_screening_that_cannot_be_is_refused_by_its_key(builder, screening, message):

@@ -8,10 +8,8 @@ from typing import Any
 from aiida import orm
 
 from ...calculations.evaluate import EvaluateCalculation
-from ...calculations.functions.candidates import check_choice
 from ...calculations.parameters import validation_message
 from ...data.frames import FrameSetData
-from ...science.selection import ScreeningParameters, TrustLevels
 from ..aimd.ase import AseAimdWorkChain
 from ..aimd.cp2k import Cp2kAimdWorkChain
 from ..aimd.vasp import VaspAimdWorkChain
@@ -25,7 +23,7 @@ from .barriers import OWN_INPUTS, barrier_problem
 from .observable import observable_problem
 from .problems import committee_problem, loop_problems, loop_settings, species_problem
 from .resume import define_resumed
-from .settings import CalibrationParameters
+from .settings import SelectionParameters
 
 AIMD_ENGINES = {
     "ase": AseAimdWorkChain,
@@ -233,34 +231,7 @@ def _validate_selection(value: orm.Dict | None, _: Any) -> str | None:
     """Refuse what the first selection would refuse, before the first label is paid for."""
     if value is None:
         return None
-    given = value.get_dict()
-    calibration = given.get("calibration")
-    problem = validation_message(CalibrationParameters, calibration) if calibration else None
-    if problem:
-        return f"selection.calibration: {problem}"
-    problem = validation_message(ScreeningParameters, given.get("screening", {}))
-    if problem:
-        return f"selection.screening: {problem}"
-    try:
-        check_choice(given)
-    except ValueError as error:
-        return f"selection.{error}"
-    levels = given.get("trust_levels")
-    if levels:
-        if not isinstance(levels, dict) or set(levels) != {"low", "high"}:
-            return f"selection.trust_levels is {levels!r}, expected low and high in eV/Å"
-        try:
-            TrustLevels(**levels)
-        except (TypeError, ValueError) as error:
-            return f"selection.trust_levels: {error}"
-        return None
-    low, high = given.get("low_factor", 0.0), given.get("high_factor", float("inf"))
-    if not 0.0 <= low < high:
-        return (
-            f"selection.low_factor is {low} and high_factor is {high}, expected the first to be "
-            "positive and below the second"
-        )
-    return None
+    return validation_message(SelectionParameters, value.get_dict(), "selection")
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:

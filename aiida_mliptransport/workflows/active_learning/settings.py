@@ -6,70 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ...science.selection import conformal_rank, next_stage
+from ...calculations.functions.candidate_atoms import hop_settings, mobile_numbers
+from ...science.selection import (
+    ScreeningParameters,
+    TrustLevels,
+    conformal_rank,
+    get_strategy,
+    next_stage,
+)
 
 #: Calcfunctions read these numbers as they are given: what only looks like a number is refused.
 _EXACT = ConfigDict(extra="forbid", strict=True)
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class SelectionParameters(BaseModel):
-    """How frames are chosen from an exploration; ``protocols/active_learning.yaml`` gives reasons.
-
-    Attributes
-    ----------
-    n_candidates, n_blind
-        Frames of an iteration to train on and to test on.
-    blind_replica, blind_start_ps
-        Replica that is kept for the blind test, and when its frames forgot the common start.
-    calibration, trust_levels, low_factor, high_factor
-        How trust levels are set; see :class:`CalibrationParameters`.
-    descriptor_cutoff_A, duplicate_tolerance
-        Of the descriptors that tell frames apart.
-    strategy, min_separation_ps, mobile, hops
-        What is chosen first; see ``calculations.functions.selection``.
-    rdf_bin_A, rdf_reach_A
-        Of the comparison of RDFs at the end.
-    screening
-        What is unphysical; see ``science.selection.ScreeningCriteria``.
-    """
-
-    model_config = _EXACT
-
-    n_candidates: int = Field(ge=1)
-    n_blind: int = Field(ge=1)
-    blind_replica: int = Field(ge=0)
-    blind_start_ps: _NotNegative
-    calibration: Any = None
-    trust_levels: Any = None
-    low_factor: _Positive
-    high_factor: _Positive
-    descriptor_cutoff_A: _Positive
-    duplicate_tolerance: _NotNegative
-    strategy: str
-    min_separation_ps: _NotNegative = 0.0
-    mobile: Any = None
-    hops: Any = None
-    rdf_bin_A: _Positive
-    rdf_reach_A: _Positive
-    screening: Any = None
-
-
-class BudgetParameters(BaseModel):
-    """When the loop ends without having met its targets.
-
-    Attributes
-    ----------
-    max_iterations, max_labels
-        Labels that were tried, failed ones counted.
-    """
-
-    model_config = _EXACT
-
-    max_iterations: int = Field(ge=1)
-    max_labels: int = Field(ge=1)
 
 
 class CalibrationParameters(BaseModel):
@@ -102,6 +52,104 @@ class CalibrationParameters(BaseModel):
             )
         conformal_rank(self.min_independent, self.min_independent, self.coverage)
         return self
+
+
+class FixedTrustLevels(BaseModel):
+    """Trust levels that stand in where none are calibrated, eV/Å; see :class:`TrustLevels`."""
+
+    model_config = _EXACT
+
+    low: _Positive
+    high: _Positive
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FixedTrustLevels:
+        TrustLevels(self.low, self.high)
+        return self
+
+
+class SelectionParameters(BaseModel):
+    """How frames are chosen from an exploration; ``protocols/active_learning.yaml`` gives reasons.
+
+    Attributes
+    ----------
+    n_candidates, n_blind
+        Frames of an iteration to train on and to test on.
+    blind_replica, blind_start_ps
+        Replica that is kept for the blind test, and when its frames forgot the common start.
+    calibration, trust_levels, low_factor, high_factor
+        How trust levels are set; see :class:`CalibrationParameters`.
+    descriptor_cutoff_A, duplicate_tolerance
+        Of the descriptors that tell frames apart.
+    strategy, min_separation_ps, mobile, hops
+        What is chosen first; see ``calculations.functions.selection``.
+    rdf_bin_A, rdf_reach_A
+        Of the comparison of RDFs at the end.
+    screening
+        What is unphysical.
+    """
+
+    model_config = _EXACT
+
+    n_candidates: int = Field(ge=1)
+    n_blind: int = Field(ge=1)
+    blind_replica: int = Field(ge=0)
+    blind_start_ps: _NotNegative
+    calibration: CalibrationParameters | None = None
+    trust_levels: FixedTrustLevels | None = None
+    low_factor: _Positive
+    high_factor: _Positive
+    descriptor_cutoff_A: _Positive
+    duplicate_tolerance: _NotNegative
+    strategy: str
+    min_separation_ps: _NotNegative = 0.0
+    mobile: Any = None
+    hops: Any = None
+    rdf_bin_A: _Positive
+    rdf_reach_A: _Positive
+    screening: ScreeningParameters = Field(default_factory=ScreeningParameters)
+
+    @field_validator("strategy")
+    @classmethod
+    def _strategy(cls, value: str) -> str:
+        get_strategy(value)
+        return value
+
+    @field_validator("mobile")
+    @classmethod
+    def _mobile(cls, value: Any) -> Any:
+        mobile_numbers(value)
+        return value
+
+    @field_validator("hops")
+    @classmethod
+    def _hops(cls, value: Any) -> Any:
+        hop_settings(value)
+        return value
+
+    @model_validator(mode="after")
+    def _factors(self) -> SelectionParameters:
+        if self.trust_levels is None and self.low_factor >= self.high_factor:
+            raise ValueError(
+                f"low_factor is {self.low_factor} and high_factor {self.high_factor}, expected "
+                "the first below the second"
+            )
+        return self
+
+
+class BudgetParameters(BaseModel):
+    """When the loop ends without having met its targets.
+
+    Attributes
+    ----------
+    max_iterations, max_labels
+        Labels that were tried, failed ones counted.
+    """
+
+    model_config = _EXACT
+
+    max_iterations: int = Field(ge=1)
+    max_labels: int = Field(ge=1)
 
 
 class ObservableTarget(BaseModel):
