@@ -1,12 +1,15 @@
 """Steps of the loop by themselves: what they make of a stage that gave less than was asked for."""
 
+import numpy as np
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from ase.build import bulk
 
 from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.data.trajectory import MDTrajectoryData
 from aiida_mliptransport.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mliptransport.workflows.transport import TransportWorkChain
 
@@ -91,3 +94,33 @@ def test_no_more_members_drive_than_the_final_training_gave(
         if trained < 3
         else []
     )
+
+
+# ---------------------------------------------------------------- starts
+
+
+def last_frame_at(x):
+    """A run of two frames whose last has its lithium at ``x`` (Å)."""
+    positions = np.array([[[0, 0, 0], [2, 2, 2]], [[x, 0, 0], [2, 2, 2]]], dtype=float)
+    return MDTrajectoryData(
+        numbers=[3, 17], pbc=True, steps=[0, 10], times_ps=[0.0, 0.01], positions=positions,
+        cells=np.tile(8.0 * np.eye(3), (2, 1, 1)), info={"completed": True},
+    )  # fmt: skip
+
+
+def first_md(**runs):
+    """A process that gave these runs of the labeller."""
+    node = orm.WorkChainNode().store()
+    for name, run in runs.items():
+        run.store().base.links.add_incoming(node, LinkType.RETURN, f"trajectories__{name}")
+    return node
+
+
+def test_every_structure_starts_from_its_own_run_though_its_name_begins_another(loop):
+    process = loop(structures=("licl", "licl_vacancy"))
+    process.ctx.aimd = first_md(
+        licl_1200K_replica0=last_frame_at(1.0), licl_vacancy_1500K_replica0=last_frame_at(3.0)
+    )
+    process.prepare_structures()
+    starts = {name: node.get_ase().positions[0, 0] for name, node in process.ctx.start.items()}
+    assert starts == pytest.approx({"licl": 1.0, "licl_vacancy": 3.0})

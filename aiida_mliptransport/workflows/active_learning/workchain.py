@@ -10,6 +10,7 @@ from aiida.engine import ProcessBuilder, ToContext, if_, while_
 
 from ...calculations.functions.assessment import collect_history
 from ...calculations.functions.frames import merge_frames
+from ...calculations.functions.ladder import structure_of
 from ...calculations.functions.trajectories import compare_rdf, last_structure
 from ...data.frames import FrameSetData
 from ..label.engines import engine_of
@@ -144,8 +145,9 @@ class ActiveLearningWorkChain(LabellingWorkChain, BarrierGateWorkChain):
         if "aimd" not in self.ctx:
             return
         trajectories = trajectories_of(self.ctx.aimd)
-        for name in self.inputs.structures:
-            keys = [key for key in trajectories if key.startswith(f"{name}_")]
+        names = list(self.inputs.structures)
+        for name in names:
+            keys = [key for key in trajectories if structure_of(key, names) == name]
             if keys:
                 hottest = max(keys, key=lambda key: (_temperature_of(key), key))
                 made = self.run_once(
