@@ -8,6 +8,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 from scipy.stats import norm
 
+from .barrier_gate import labels_spent
 from .checks import (
     accepted_rmse,
     at_least,
@@ -199,7 +200,7 @@ def collect_history(
 def _with_labels(record: dict[str, Any], candidates: dict[str, int]) -> dict[str, Any]:
     """Return the record with the labels that followed the assessment."""
     number = candidates.get(str(record["iteration"]), 0)
-    images = record.get("barriers", {}).get("n_images", 0)
+    images = labels_spent(record["barriers"]) if "barriers" in record else 0
     return {
         **record,
         "n_candidates_labelled": number,

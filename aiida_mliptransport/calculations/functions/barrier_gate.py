@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
@@ -19,13 +20,14 @@ def judge_barriers(
     not_converged: orm.List,
     barriers: orm.Dict | None = None,
     labels: FrameSetData | None = None,
-    **paths: FrameSetData,
+    **frames: FrameSetData,
 ) -> dict[str, orm.Data]:
     """Compare the barriers of a potential with the labeller's, and choose images to learn from.
 
     An image is one to learn from if the potential's force on some atom is off by more than the
     lower trust level, or the committee deviates by more, or the barrier of its path is off by more
-    than the target.
+    than the target. One that is a training or blind frame already, as ends that are not relaxed are
+    in the second comparison, does not join the training again.
 
     Parameters
     ----------
@@ -39,8 +41,9 @@ def judge_barriers(
         Of ``compare_paths``; None where there is no path.
     labels
         The images as far as they have a label.
-    paths
-        ``path__<name>``: the images of each path in their order.
+    frames
+        ``path__<name>``: the images of each path in their order; ``known__<name>``: training and
+        blind frames.
 
     Returns
     -------
@@ -49,11 +52,13 @@ def judge_barriers(
         ``decision`` and ``passed``. ``frames``, if there are images to learn from.
     """
     limit, low = float(target["target_eV"]), float(trust_levels["low"])
-    known = barriers.get_dict() if barriers is not None else {}
+    known = _identities(frames, "known__")
+    images = _identities(frames, "path__")
+    compared = barriers.get_dict() if barriers is not None else {}
     records: dict[str, Any] = {}
     chosen: list[str] = []
-    for name, record in sorted(known.items()):
-        identities = paths[f"path__{name}"].frames.identities()
+    for name, record in sorted(compared.items()):
+        identities = frames[f"path__{name}"].frames.identities()
         records[name] = own = _path(record, limit, low)
         chosen += [identities[image] for image in own["learn_from_images"]]
     errors = [
@@ -66,15 +71,16 @@ def judge_barriers(
     }
     verdict = {
         "paths": records,
-        "n_images": sum(node.n_frames for node in paths.values()),
+        "n_images": len(images),
+        "n_known_images": len(images & known),
         "not_converged": not_converged.get_list(),
         "checks": checks,
         "decision": decision(checks),
         "passed": all(check["passed"] for check in checks.values()),
     }
     outputs: dict[str, orm.Data] = {"verdict": orm.Dict(verdict)}
-    if labels is not None and chosen:
-        wanted = set(chosen)
+    wanted = set(chosen) - known
+    if labels is not None and wanted:
         indices = [
             index for index, found in enumerate(labels.frames.identities()) if found in wanted
         ]
@@ -84,6 +90,20 @@ def judge_barriers(
             engine_version=labels.engine_version,
         )
     return outputs
+
+
+def labels_spent(verdict: Mapping[str, Any]) -> int:
+    """Return how many labels a comparison cost: images that were known had theirs already."""
+    return int(verdict["n_images"] - verdict.get("n_known_images", 0))
+
+
+def _identities(frames: Mapping[str, FrameSetData], prefix: str) -> set[str]:
+    return {
+        identity
+        for name, node in frames.items()
+        if name.startswith(prefix)
+        for identity in node.frames.identities()
+    }
 
 
 def _path(record: dict[str, Any], limit: float, low: float) -> dict[str, Any]:

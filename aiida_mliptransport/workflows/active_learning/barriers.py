@@ -10,7 +10,7 @@ from aiida.common.links import LinkType
 from aiida.engine import ToContext
 
 from ...calculations.evaluate import EvaluateCalculation
-from ...calculations.functions.barrier_gate import judge_barriers
+from ...calculations.functions.barrier_gate import judge_barriers, labels_spent
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
 from ..neb import NebWorkChain
@@ -124,6 +124,7 @@ class BarrierGateWorkChain(JudgingWorkChain):
         if not node.is_finished_ok:
             self.report(f"{stage}: barriers: {failure_reason(node)}")
         paths = dict(outputs.paths) if "paths" in outputs else {}
+        known = {**self.ctx.frames, **{f"blind_{k}": node for k, node in self.ctx.blind.items()}}
         made = self.run_once(
             f"{stage}_judge_barriers",
             judge_barriers,
@@ -132,8 +133,9 @@ class BarrierGateWorkChain(JudgingWorkChain):
             not_converged=orm.List(_not_converged(node)),
             **optional,
             **{f"path__{name}": frames for name, frames in paths.items()},
+            **{f"known__{name}": frames for name, frames in known.items()},
         )
-        self.ctx.labels += made["verdict"]["n_images"]
+        self.ctx.labels += labels_spent(made["verdict"].get_dict())
         return made
 
 

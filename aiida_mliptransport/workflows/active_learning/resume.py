@@ -8,6 +8,7 @@ from typing import Any
 from aiida import orm
 from aiida.common.links import LinkType
 
+from ...calculations.functions.barrier_gate import labels_spent
 from ...data.frames import FrameSetData
 from ...data.potential import PotentialData
 from ...data.trajectory import MDTrajectoryData
@@ -160,7 +161,7 @@ def _state(node: orm.WorkChainNode) -> dict[str, Any]:
         judged = _outputs(node, f"{stage}_judge_barriers")
         if judged:
             state["barriers"][stage] = judged["verdict"]
-            labels += judged["verdict"]["n_images"]
+            labels += labels_spent(judged["verdict"].get_dict())
         if _learns_from(judged, state["frames"]):
             state["frames"][f"{stage}_barriers"] = judged["frames"]
         state["labels"] = orm.Int(labels)

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mliptransport.calculations.functions.assessment import collect_history
-from aiida_mliptransport.calculations.functions.barrier_gate import judge_barriers
+from aiida_mliptransport.calculations.functions.barrier_gate import judge_barriers, labels_spent
 from aiida_mliptransport.calculations.functions.barriers import compare_paths
 from aiida_mliptransport.data.frames import FrameSetData
 from aiida_mliptransport.science.frames import Frames
@@ -32,7 +32,7 @@ def path(height=0.5, force_error=(0.0,) * N_IMAGES):
     return FrameSetData(Frames.from_atoms(images), level_of_theory=LEVEL).store()
 
 
-def judge(potential, labels=None, not_converged=(), target=0.03, **more):
+def judge(potential, labels=None, not_converged=(), target=0.03, known=None, **more):
     optional = {} if labels is None else {"labels": labels}
     compared = compare_paths(path__hop=potential, **optional, **more)
     return judge_barriers(
@@ -42,6 +42,7 @@ def judge(potential, labels=None, not_converged=(), target=0.03, **more):
         barriers=compared["barriers"],
         path__hop=potential,
         **optional,
+        **{f"known__{name}": frames for name, frames in (known or {}).items()},
     )
 
 
@@ -66,6 +67,43 @@ def test_a_barrier_that_is_off_makes_all_its_images_join_the_training():
     np.testing.assert_allclose(
         made["frames"].frames.systems[0].energies, labels.frames.systems[0].energies
     )
+
+
+def some_of(node, images):
+    return FrameSetData(node.frames.take(images), level_of_theory=LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("known", "joined"),
+    [
+        ({"iteration_01_barriers": [0, 4]}, [1, 2, 3]),
+        ({"initial": [0], "blind_iteration_01": [2, 4]}, [1, 3]),
+        ({"initial": [0, 1, 2, 3, 4]}, None),
+    ],
+)
+def test_images_that_are_training_or_blind_frames_neither_join_nor_count_again(known, joined):
+    labels = path(0.5)
+    frames = {name: some_of(labels, images) for name, images in known.items()}
+    made = judge(path(0.4), labels, known=frames)
+    verdict = made["verdict"].get_dict()
+    assert verdict["paths"]["hop"]["learn_from_images"] == [0, 1, 2, 3, 4]
+    assert verdict["n_images"] == N_IMAGES
+    assert labels_spent(verdict) == len(joined or [])
+    if joined is None:
+        assert "frames" not in made
+    else:
+        identities = labels.frames.identities()
+        assert made["frames"].frames.identities() == [identities[image] for image in joined]
+
+
+def test_the_history_counts_the_labels_of_a_comparison_without_the_known_images():
+    labels = path(0.5)
+    verdict = judge(path(0.4), labels, known={"initial": some_of(labels, [0, 4])})["verdict"]
+    record = orm.Dict({"iteration": 1, "checks": {}, "converged": True, "n_labels_when_tested": 10})
+    ledger = orm.Dict({"n_labels_total": 13, "n_candidates_labelled": {}})
+    nodes = {"record__01": record, "barriers__01": verdict}
+    history = collect_history(orm.Str("why"), orm.Dict({}), ledger, **nodes)
+    assert history["iterations"][0]["n_labels_total"] == 10 + N_IMAGES - 2
 
 
 def test_an_image_whose_force_is_off_joins_though_the_barrier_is_right():
