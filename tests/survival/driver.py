@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 from aiida import load_profile, orm
 from aiida.common.links import LinkType
-from aiida.engine import submit
+from aiida.engine import ProcessBuilder, submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_manager
 from ase import Atoms
@@ -100,11 +100,18 @@ def vacancy_hop(atoms: Atoms) -> tuple[orm.StructureData, orm.StructureData]:
 
 
 def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.WorkChainNode:
-    """Submit a campaign of one iteration: AuCu labelled with EMT, a committee of two."""
+    """Submit a campaign of one iteration."""
+    return submit(campaign_builder(codes(programs), seed, parameters, targets))
+
+
+def campaign_builder(
+    codes: dict[str, orm.InstalledCode], seed: int, parameters: dict, targets: dict
+) -> ProcessBuilder:
+    """Return the inputs of a campaign of one iteration: AuCu by EMT, a committee of two."""
     atoms = bulk("Cu", "fcc", a=3.8, cubic=True) * (2, 1, 1)
     atoms.symbols[::2] = "Au"
     builder = ActiveLearningWorkChain.get_builder_from_protocol(
-        codes=codes(programs),
+        codes=codes,
         structures={"cell": orm.StructureData(ase=atoms)},
         engine="ase",
         temperatures=[600.0],
@@ -131,7 +138,7 @@ def campaign(programs: Path, seed: int, parameters: dict, targets: dict) -> orm.
     # Every process costs a second of CPU in the daemon: no MD by the labeller.
     del builder["aimd"]
     builder.initial_frames = {"given": first_frames(atoms)}
-    return submit(builder)
+    return builder
 
 
 def wait(condition, seconds, what):
