@@ -80,7 +80,9 @@ def run_campaign(make_code, tmp_path):
     ("stage", "fault", "number", "status"),
     [
         ("final_train", "exit_1", 2, ITERATIONS_SPENT),
-        ("explore", "nan", 1, ITERATIONS_SPENT),
+        # The second run is that of the blind test, which then has no frame.
+        ("explore", "exit_1", 2, ITERATIONS_SPENT),
+        pytest.param("explore", "nan", 1, ITERATIONS_SPENT, marks=SLOW),
         pytest.param("train", "nan", 1, ITERATIONS_SPENT, marks=SLOW),
         pytest.param("train", "exit_1", 1, ITERATIONS_SPENT, marks=SLOW),
         pytest.param("explore", "garbage", 1, ITERATIONS_SPENT, marks=SLOW),
@@ -96,5 +98,9 @@ def test_a_campaign_in_which_one_run_fails(run_campaign, stage, fault, number, s
     assert len([job for job in jobs(node) if not job.is_finished_ok]) == 1
     assert node.exit_status == status, node.exit_message
     assert node.outputs.history["stop_reason"]
+    (record,) = node.outputs.history["iterations"]
+    assert (record["blind"] is None) == (stage == "explore" and number == 2)
+    assert record["checks"]["runs_broken_off"]["value"] == (stage == "explore")
+    assert node.outputs.frames["iteration_01"].n_frames
     trained = len(node.outputs.committee)
     assert trained == MEMBERS - (stage == "final_train")
