@@ -339,11 +339,42 @@ def test_an_evaluation_warns_of_potentials_of_another_framework_version(
         ("lammps.md", "ERROR_UNKNOWN_STYLE"),
         ("cp2k", "ERROR_INTERRUPTED"),
         ("cp2k", "ERROR_DISK_FULL"),
+        # What a program says itself, or a file that is not there, may be a fault of one run.
+        ("ase.label", "ERROR_NO_FRAMES"),
+        ("ase.md", "ERROR_MD_STOPPED"),
+        ("ase.neb", "ERROR_BAND_STOPPED"),
+        ("cp2k", "ERROR_NO_RETRIEVED_FOLDER"),
+        ("cp2k", "ERROR_OUTPUT_MISSING"),
+        ("cp2k", "ERROR_ABORTED"),
+        ("cp2k.neb", "ERROR_NO_FRAMES"),
+        ("deepmd.train", "ERROR_CHECKPOINT_MISSING"),
+        ("deepmd.train", "ERROR_FREEZE_FAILED"),
+        ("lammps.md", "ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR"),
+        ("lammps.md", "ERROR_NO_FRAMES"),
+        ("lammps.neb", "ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR"),
+        ("lammps.neb", "ERROR_NO_FRAMES"),
+        ("vasp.neb", "ERROR_ABORTED"),
     ],
 )
-def test_a_missing_program_or_a_full_disk_is_not_taken_from_the_cache(calculation, name):
+def test_a_fault_that_may_pass_is_not_taken_from_the_cache(calculation, name):
     codes = CalculationFactory(f"mliptransport.{calculation}").exit_codes
     assert codes[name].invalidates_cache
+
+
+@pytest.mark.parametrize(
+    ("calculation", "name"),
+    [
+        ("cp2k", "ERROR_SCF_NOT_CONVERGED"),
+        ("deepmd.train", "ERROR_DIVERGED"),
+        ("deepmd.train", "ERROR_COMPRESS_FAILED"),
+        ("evaluate", "ERROR_NOT_FINITE"),
+        ("lammps.md", "ERROR_BLOW_UP"),
+        ("ase.neb", "ERROR_BAND_NOT_CONVERGED"),
+    ],
+)
+def test_what_comes_out_the_same_with_the_same_inputs_is_taken_from_the_cache(calculation, name):
+    codes = CalculationFactory(f"mliptransport.{calculation}").exit_codes
+    assert not codes[name].invalidates_cache
 
 
 # ---------------------------------------------------------------- full disk

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from aiida.manage import get_config, get_manager
 from aiida.manage.caching import enable_caching
 from click.testing import CliRunner
 
@@ -118,6 +119,10 @@ def campaign(daemon, campaign_file) -> orm.WorkChainNode:
     """One small campaign, run once for all tests of this module."""
     result = CliRunner().invoke(cli, ["setup"])
     assert result.exit_code == 0, result.output
+    # Tests share the profile, and some run a job twice to see that it comes out the same.
+    config = get_config()
+    config.unset_option("caching.enabled_for", scope=get_manager().get_profile().name)
+    config.store()
     node = launch(load_campaign(campaign_file))
     wait_for_end(node)
     return node

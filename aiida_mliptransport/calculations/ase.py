@@ -93,7 +93,12 @@ class AseCalculation(CalcJob):
             invalidates_cache=True,
             message="the runner failed: {reason}",
         )
-        spec.exit_code(310, "ERROR_NO_FRAMES", message="no frame got a label: {reason}")
+        spec.exit_code(
+            310,
+            "ERROR_NO_FRAMES",
+            invalidates_cache=True,
+            message="no frame got a label: {reason}",
+        )
         spec.exit_code(
             320, "ERROR_CALCULATOR_UNAVAILABLE", invalidates_cache=True, message="{reason}"
         )
@@ -241,6 +246,7 @@ class AseMDCalculation(AseCalculation):
         spec.exit_code(
             311,
             "ERROR_MD_STOPPED",
+            invalidates_cache=True,
             message="the run stopped early, the frames before are kept: {reason}",
         )
 

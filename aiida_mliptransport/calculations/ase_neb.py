@@ -68,6 +68,7 @@ class AseNebCalculation(AseCalculation):
         spec.exit_code(
             315,
             "ERROR_BAND_STOPPED",
+            invalidates_cache=True,
             message="the calculator failed on an image, the band before is kept: {reason}",
         )
 

@@ -111,12 +111,31 @@ class BaseCp2kCalculation(Cp2kCalculation):
             required=False,
             help="'failures': index, identity, class and message of every frame without a label.",
         )
+        # Both are of aiida-cp2k; the next run may well have what this one lost.
+        spec.exit_code(
+            200,
+            "ERROR_NO_RETRIEVED_FOLDER",
+            invalidates_cache=True,
+            message="The retrieved folder data node could not be accessed.",
+        )
+        spec.exit_code(
+            210,
+            "ERROR_OUTPUT_MISSING",
+            invalidates_cache=True,
+            message="CP2K wrote no output; the scheduler's output says why it did not start.",
+        )
         spec.exit_code(
             310,
             "ERROR_ABORTED",
+            invalidates_cache=True,
             message="CP2K aborted after {n_frames} labels, which are kept: {reason}",
         )
-        spec.exit_code(311, "ERROR_NO_FRAMES", message="CP2K gave no label: {reason}")
+        spec.exit_code(
+            311,
+            "ERROR_NO_FRAMES",
+            invalidates_cache=True,
+            message="CP2K gave no label: {reason}",
+        )
         spec.exit_code(
             314,
             "ERROR_INTERRUPTED",

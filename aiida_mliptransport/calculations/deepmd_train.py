@@ -143,9 +143,15 @@ class DeepmdTrainCalculation(CalcJob):
         spec.exit_code(
             312,
             "ERROR_CHECKPOINT_MISSING",
+            invalidates_cache=True,
             message="dp train ended at step {step} without writing a checkpoint",
         )
-        spec.exit_code(313, "ERROR_FREEZE_FAILED", message="dp freeze gave no model: {reason}")
+        spec.exit_code(
+            313,
+            "ERROR_FREEZE_FAILED",
+            invalidates_cache=True,
+            message="dp freeze gave no model: {reason}",
+        )
         spec.exit_code(
             314,
             "ERROR_COMPRESS_FAILED",

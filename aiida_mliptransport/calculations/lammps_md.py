@@ -101,6 +101,13 @@ class LammpsMDCalculation(LammpsRawCalculation):
             "Last thermo values, speed (katom-step/s), LAMMPS version, whether completed, warnings."
         )
         spec.default_output_node = "results"
+        # Of aiida-lammps: whatever LAMMPS says itself, also of memory, files and devices.
+        spec.exit_code(
+            309,
+            "ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR",
+            invalidates_cache=True,
+            message="LAMMPS stopped: {error}",
+        )
         spec.exit_code(
             310,
             "ERROR_BLOW_UP",
@@ -123,6 +130,7 @@ class LammpsMDCalculation(LammpsRawCalculation):
         spec.exit_code(
             313,
             "ERROR_NO_FRAMES",
+            invalidates_cache=True,
             message="LAMMPS wrote no whole frame: {reason}",
         )
         spec.exit_code(

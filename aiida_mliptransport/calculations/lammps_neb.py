@@ -149,7 +149,19 @@ def _potentials(inputs: Mapping[str, Any]) -> dict[str, PotentialData]:
 
 
 def _define_exit_codes(spec: CalcJobProcessSpec) -> None:
-    spec.exit_code(310, "ERROR_NO_FRAMES", message="LAMMPS wrote no whole band: {reason}")
+    # Of aiida-lammps: whatever LAMMPS says itself, also of memory, files and devices.
+    spec.exit_code(
+        309,
+        "ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR",
+        invalidates_cache=True,
+        message="LAMMPS stopped: {error}",
+    )
+    spec.exit_code(
+        310,
+        "ERROR_NO_FRAMES",
+        invalidates_cache=True,
+        message="LAMMPS wrote no whole band: {reason}",
+    )
     declare_band_ends(spec)
     spec.exit_code(
         315,

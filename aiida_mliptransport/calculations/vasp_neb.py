@@ -167,6 +167,7 @@ def define_band_exit_codes(spec: ProcessSpec) -> None:
     spec.exit_code(
         310,
         "ERROR_ABORTED",
+        invalidates_cache=True,
         message="VASP stopped after {n_steps} whole steps of the band, the last one is kept: "
         "{reason}",
     )

@@ -19,7 +19,8 @@ def setup(ctx: click.Context, config: str | None, work_dir: str | None) -> None:
     """Find dp, lmp, cp2k and python, and make AiiDA codes of them.
 
     Programs beside the running Python come first, then those on PATH. What is there is kept, so
-    the command can be run again.
+    the command can be run again. Jobs of this package with the same inputs are taken from the
+    profile from then on, unless its caching options were set before.
 
     \b
     Examples:
@@ -33,9 +34,10 @@ def setup(ctx: click.Context, config: str | None, work_dir: str | None) -> None:
         dp: {computer: cluster, executable: /opt/deepmd/bin/dp, prepend_text: module load deepmd}
     """
     load_profile(ctx)
-    from ..tools.installation import missing, setup_from_file, setup_localhost
+    from ..tools.installation import missing, setup_caching, setup_from_file, setup_localhost
 
     done = setup_from_file(config) if config else setup_localhost(work_dir)
+    done.append(setup_caching())
     print_table(("what", "action", "detail"), [(m.what, m.action, m.detail) for m in done])
     absent = [name for name in missing(done) if name != "cp2k"]
     if absent:

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_config, get_manager
+from aiida.manage.caching import get_use_cache
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..campaign.source import read_yaml
@@ -30,6 +33,12 @@ REMEDIES = {
 }
 
 LOCALHOST = "localhost"
+
+#: The jobs of this package, as AiiDA's caching options name them, and one of them.
+OWN_JOBS = "aiida.calculations:mliptransport.*"
+ONE_JOB = "aiida.calculations:mliptransport.lammps.md"
+
+CACHING_OPTIONS = ("caching.default_enabled", "caching.enabled_for", "caching.disabled_for")
 
 
 class ComputerSection(BaseModel):
@@ -71,7 +80,7 @@ class CodesFile(BaseModel):
 
 @dataclass(frozen=True)
 class Made:
-    """What was done about a computer or code: ``made``, ``kept`` or ``missing``."""
+    """What was done about a computer, a code or caching: ``made``, ``kept`` or ``missing``."""
 
     what: str
     action: str
@@ -110,6 +119,34 @@ def _local_code(name: str, path: str) -> CodeSection:
     folder = Path(path).parent
     own = f'export PATH="{folder}:$PATH"' if (folder / "mpirun").is_file() else ""
     return CodeSection(executable=path, prepend_text=own)
+
+
+def setup_caching() -> Made:
+    """Let AiiDA take identical jobs of this package from the profile.
+
+    A campaign that goes on after a crash runs an iteration again, and pays only for what is new.
+    Where the profile or the configuration sets any caching option, nothing is changed.
+    """
+    config, profile = get_config(), get_manager().get_profile()
+    scopes = (profile.name, None)
+    if any(
+        config.get_option(option, scope=scope, default=False) is not None
+        for option in CACHING_OPTIONS
+        for scope in scopes
+    ):
+        state = "on" if get_use_cache(identifier=ONE_JOB) else "off"
+        return Made(
+            "caching", "kept", f"{state} for {OWN_JOBS}, as `verdi config list caching` says"
+        )
+    config.set_option("caching.enabled_for", [OWN_JOBS], scope=profile.name)
+    config.store()
+    detail = (
+        "jobs with the same inputs are taken from the profile; to switch that off: "
+        f"verdi config set --remove caching.enabled_for '{OWN_JOBS}'"
+    )
+    if get_daemon_client().is_daemon_running:
+        detail += " (the running daemon does not know yet: verdi daemon restart)"
+    return Made("caching", "made", detail)
 
 
 def setup_from_file(path: str | Path) -> list[Made]:
@@ -151,8 +188,6 @@ def _localhost(work_dir: str | None) -> tuple[orm.Computer, list[Made]]:
         computer = orm.load_computer(LOCALHOST)
         action = "kept"
     except NotExistent:
-        from aiida.manage import get_config
-
         folder = work_dir or str(Path(get_config().dirpath).resolve() / "scratch")
         computer = orm.Computer(
             label=LOCALHOST,

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from harness import BIN, Profile, moments
 
+from aiida_mliptransport.tools.installation import OWN_JOBS
+
 pytestmark = [pytest.mark.daemon, pytest.mark.medium]
 
 #: Exit status of a loop whose iterations are spent, with all its results.
@@ -150,6 +152,37 @@ def test_a_campaign_survives_any_kill_of(profile, undisturbed, target, seed):
     facts = profile.campaign(kills=json.dumps(moments(seed, N_PROCESSES, [target])))
     check_killed(facts)
     assert facts["results"] == undisturbed["results"]
+
+
+@pytest.fixture(scope="module")
+def caching_profile(tmp_path_factory):
+    made = Profile(folder(tmp_path_factory))
+    made.run("verdi", "config", "set", "caching.enabled_for", OWN_JOBS)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_where_setup_switched_caching_on_no_program_runs_twice(caching_profile):
+    def runs():
+        return (caching_profile.programs / "log").read_text().count("start ")
+
+    def resume():
+        arguments = ("launch", "--resume", str(first["pk"]), "--max-iterations", "2", "--wait")
+        output = caching_profile.run("aiida-mliptransport", *arguments)
+        return caching_profile.about(int(output.split()[1]))
+
+    first = caching_profile.campaign()
+    check(first)
+    longer = resume()
+    before = runs()
+    for once, again in ((first, caching_profile.campaign), (longer, resume)):
+        facts = again()
+        assert facts["exit_status"] == once["exit_status"] == ITERATIONS_SPENT
+        assert facts["results"] == once["results"]
+        assert facts["labels"]["counted"] == once["labels"]["counted"]
+    assert runs() == before
 
 
 @pytest.fixture(scope="module")

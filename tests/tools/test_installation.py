@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 from aiida import orm
+from aiida.manage import get_config
+from aiida.manage.caching import get_use_cache
 
 from aiida_mliptransport.campaign.source import CampaignError
 from aiida_mliptransport.tools import installation
 from aiida_mliptransport.tools.installation import (
+    CACHING_OPTIONS,
     find_program,
     missing,
+    setup_caching,
     setup_from_file,
     setup_localhost,
 )
@@ -111,3 +115,78 @@ def test_a_wrong_file_is_told_with_its_line(aiida_profile, tmp_path, text, expec
     path.write_text(text)
     with pytest.raises(CampaignError, match=expected):
         setup_from_file(path)
+
+
+# ---------------------------------------------------------------- caching
+
+
+@pytest.fixture
+def caching(aiida_profile):
+    """Return a function that sets a caching option of the profile; none is left set at the end."""
+    config, name = get_config(), aiida_profile.name
+    yield lambda option, value: config.set_option(f"caching.{option}", value, scope=name)
+    for option in CACHING_OPTIONS:
+        config.unset_option(option, scope=name)
+    config.store()
+
+
+def is_cached(name):
+    return get_use_cache(identifier=f"aiida.calculations:{name}")
+
+
+def test_setup_switches_caching_on_for_the_jobs_of_this_package(caching):
+    assert not is_cached("mliptransport.lammps.md")
+    made = setup_caching()
+    assert made.action == "made"
+    assert "verdi config set --remove caching.enabled_for" in made.detail
+    assert is_cached("mliptransport.lammps.md")
+    assert is_cached("mliptransport.deepmd.train")
+    assert not is_cached("core.arithmetic.add")
+
+
+def test_a_second_setup_keeps_caching_as_it_is(caching):
+    setup_caching()
+    again = setup_caching()
+    assert again.action == "kept"
+    assert again.detail.startswith("on for")
+    assert is_cached("mliptransport.lammps.md")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "cached"),
+    [
+        # What the command that setup names leaves behind.
+        ("enabled_for", [], False),
+        ("enabled_for", ["aiida.calculations:core.*"], False),
+        ("disabled_for", ["aiida.calculations:mliptransport.lammps.md"], False),
+        ("default_enabled", False, False),
+        ("default_enabled", True, True),
+    ],
+)
+def test_caching_that_was_set_by_hand_is_kept(caching, option, value, cached):
+    caching(option, value)
+    made = setup_caching()
+    assert made.action == "kept"
+    assert made.detail.startswith("on for" if cached else "off for")
+    assert is_cached("mliptransport.lammps.md") is cached
+
+
+def test_a_daemon_that_runs_is_to_be_restarted(caching, monkeypatch):
+    class Client:
+        is_daemon_running = True
+
+    monkeypatch.setattr(installation, "get_daemon_client", Client)
+    assert "verdi daemon restart" in setup_caching().detail
+
+
+@pytest.mark.medium
+def test_the_command_that_setup_names_switches_caching_off_for_good(other_profile):
+    def caching_line():
+        printed = other_profile("aiida-mliptransport", "setup")
+        return next(line for line in printed.splitlines() if line.startswith("caching"))
+
+    first = caching_line()
+    assert " made " in first
+    words = first.split("verdi ")[1].replace("'", "").split()
+    other_profile("verdi", *words)
+    assert "off for" in caching_line()
