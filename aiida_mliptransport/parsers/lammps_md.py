@@ -66,8 +66,9 @@ class LammpsMDParser(Parser):
         restart = self.folder / RESTART_OUTPUT_FILE
         if last_step is not None and finite and restart.exists() and restart.stat().st_size:
             self.out("restart", orm.SinglefileData(restart))
-        out_of_walltime = not completed and (self.messages.timed_out or WALLTIME_FILE in names)
-        self._results(trajectory, completed, out_of_walltime, last_step)
+        timed_out = self.messages.timed_out or WALLTIME_FILE in names
+        out_of_walltime = timed_out and finite and not completed
+        self._results(trajectory, completed and finite, out_of_walltime, last_step)
         return self._verdict(
             first_step, completed, finite, trajectory, dump, WALLTIME_FILE in names
         )

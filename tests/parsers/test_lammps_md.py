@@ -303,6 +303,7 @@ def test_a_thermo_that_is_not_finite_ends_the_run_there(parse):
     assert node.exit_status == 311
     assert outputs["trajectory"].thermo["step"].tolist() == [0, 10]
     assert not outputs["trajectory"].completed
+    assert not outputs["results"]["completed"]
     assert "restart" not in outputs
 
 
