@@ -56,6 +56,25 @@ def test_a_stage_that_no_exploration_would_take_is_named(stage, words):
     assert words in found["ladder"]
 
 
+def test_a_volume_beside_pressures_is_refused():
+    found = problems(
+        {"ladder": {"stages": [{"volume_scale": 1.1}]}, "explore": {"pressures": [1.0]}}
+    )
+    assert "ladder.stages[0].volume_scale is 1.1, but explore.pressures [1.0]" in found["ladder"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"explore": {"parameters": {"steps": 50, "timestep_fs": 1.0}}},
+        {"ladder": {"stages": [{}, {"parameters": {"steps": 50, "timestep_fs": 1.0}}]}},
+    ],
+)
+def test_runs_too_short_for_a_blind_frame_are_refused(changes):
+    changes = {**changes, "selection": {"blind_start_ps": 0.2}}
+    assert problems(changes)["explore"].startswith("explorations of 50 steps are 0.05 ps long and")
+
+
 def test_stages_that_can_be_run_are_taken():
     stages = [
         {},

@@ -11,6 +11,7 @@ from aiida.engine import ToContext
 
 from ...calculations.evaluate import EvaluateCalculation
 from ...calculations.functions.barrier_gate import judge_barriers, labels_spent
+from ...calculations.functions.explored_runs import is_blind
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
 from ..neb import NebWorkChain
@@ -96,7 +97,13 @@ class BarrierGateWorkChain(JudgingWorkChain):
         given = self.exposed_inputs(NebWorkChain, "neb", agglomerate=False)
         explored = self.ctx.get("exploration")
         if "harvest" in given and explored is not None:
-            given["trajectories"] = trajectories_of(explored)
+            # Images join the training: none may lie beside a frame of the blind test.
+            selection = self.inputs.selection.get_dict()
+            given["trajectories"] = {
+                key: trajectory
+                for key, trajectory in trajectories_of(explored).items()
+                if not is_blind(key, selection)
+            }
         if not given.get("trajectories"):
             # Without a run there is nothing to harvest; the paths that were given remain.
             given.pop("harvest", None)

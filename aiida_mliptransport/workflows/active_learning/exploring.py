@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.engine import ToContext
 
 from ...calculations.evaluate import EvaluateCalculation
+from ...calculations.functions.explored_runs import is_blind
 from ...calculations.functions.frames import merge_frames
 from ...calculations.functions.ladder import (
     choose_starts,
@@ -100,11 +101,10 @@ class ExploringWorkChain(SubmitOnceWorkChain):
         strategy = get_strategy(selection["strategy"])
         if not (strategy.compares_with_training or strategy.weighs_atoms):
             return None
-        blind = f"_replica{selection['blind_replica']}"
         explored = {
             key: node
             for key, node in trajectories_of(self.ctx.exploration).items()
-            if not key.endswith(blind)
+            if not is_blind(key, selection)
         }
         if not explored:
             return None

@@ -5,7 +5,7 @@ Campaign files and the inputs of the WorkChain are checked by the same functions
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +13,13 @@ from pydantic import BaseModel
 from ...calculations.parameters import validation_message
 from ..conditions import conditions_problem
 from ..train import QUORUM
-from .settings import BudgetParameters, LadderParameters, SelectionParameters, TargetParameters
+from .settings import (
+    BudgetParameters,
+    LadderParameters,
+    LadderStage,
+    SelectionParameters,
+    TargetParameters,
+)
 
 #: Sections in which no key needs another section.
 MODELS: dict[str, type[BaseModel]] = {
@@ -58,6 +64,12 @@ def loop_problems(
         blind_replica = settings["selection"]["blind_replica"]
         found["explore"] = _replicas_problem(explore["replicas"], blind_replica)
     found["ladder"] = _ladder_problem(settings["ladder"], structures, explore)
+    if not any(found.values()):
+        found["explore"] = _length_problem(
+            LadderParameters.model_validate(settings["ladder"]).stages,
+            explore["parameters"],
+            settings["selection"]["blind_start_ps"],
+        )
     return {name: problem for name, problem in found.items() if problem}
 
 
@@ -104,11 +116,40 @@ def _ladder_problem(
         for name in [*stage.structures, *stage.structures.values()]:
             if name not in structures:
                 return f"{where}.structures names {name!r}, expected some of {sorted(structures)}"
-        problem = conditions_problem(
-            stage.conditions(), where, parameters, explore.get("pressures")
-        ) or _strides_problem(stage.parameters, where, parameters)
+        problem = (
+            conditions_problem(stage.conditions(), where, parameters, explore.get("pressures"))
+            or _strides_problem(stage.parameters, where, parameters)
+            or _volume_problem(stage, where, explore.get("pressures"))
+        )
         if problem:
             return problem
+    return None
+
+
+def _volume_problem(stage: LadderStage, where: str, pressures: Any) -> str | None:
+    """Return why a stage cannot have its volume, or None."""
+    if stage.volume_scale is None or pressures is None:
+        return None
+    return (
+        f"{where}.volume_scale is {stage.volume_scale}, but explore.pressures {pressures} makes "
+        "the runs NPT, and a pressure changes the volume by itself; remove one of the two"
+    )
+
+
+def _length_problem(
+    stages: Sequence[LadderStage], general: Mapping[str, Any], blind_start_ps: float
+) -> str | None:
+    """Return why the runs of a stage would give no frame for the blind test, or None."""
+    for stage in stages:
+        parameters = {**general, **stage.parameters}
+        steps = parameters["steps"]
+        length_ps = steps * parameters["timestep_fs"] * 1e-3
+        if length_ps < blind_start_ps:
+            return (
+                f"explorations of {steps} steps are {length_ps:.3g} ps long and "
+                f"selection.blind_start_ps is {blind_start_ps}, expected longer runs: no frame "
+                "before it is taken for the blind test; raise explore.parameters.steps"
+            )
     return None
 
 
