@@ -88,6 +88,13 @@ def _partial_record(by_step: Mapping[str, orm.ProcessNode]) -> dict[str, Any]:
     return record
 
 
+def _not_reached(selection: Mapping[str, Any]) -> int | None:
+    """Return how many frames the runs lack because they broke off."""
+    if "n_expected_frames" not in selection:
+        return None
+    return int(selection["n_expected_frames"] - selection["n_frames"])
+
+
 def _iteration(
     number: int, record: Mapping[str, Any], by_step: Mapping[str, orm.ProcessNode]
 ) -> Iteration:
@@ -109,6 +116,7 @@ def _iteration(
         candidate=selection.get("candidate"),
         failed=selection.get("failed"),
         unphysical=selection.get("unphysical"),
+        not_reached=_not_reached(selection),
         share_accurate=selection.get("share_accurate"),
         histogram=(
             Histogram(np.asarray(histogram["edges_eV_A"]), np.asarray(histogram["counts"]))

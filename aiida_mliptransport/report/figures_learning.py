@@ -18,6 +18,7 @@ from .style import (
     INK,
     MAX_VECTOR_POINTS,
     MUTED,
+    NOT_REACHED,
     PAPER,
     SERIES,
     UNPHYSICAL,
@@ -100,12 +101,18 @@ def _shares_panel(axes: Axes, iterations: Sequence[Iteration], limit: float | No
         ("candidate", CANDIDATE),
         ("failed", FAILED),
         ("unphysical", UNPHYSICAL),
+        ("not_reached", NOT_REACHED),
     ):
-        share = np.array([100 * (getattr(i, name) or 0) / (i.n_explored or 1) for i in explored])
+        share = np.array(
+            [
+                100 * (getattr(i, name) or 0) / ((i.n_explored or 0) + (i.not_reached or 0))
+                for i in explored
+            ]
+        )
         if share.any():
             axes.bar(
-                x, share, bottom=bottom, width=0.62, color=colour, label=name,
-                edgecolor=PAPER, linewidth=0.8,
+                x, share, bottom=bottom, width=0.62, color=colour, edgecolor=PAPER, linewidth=0.8,
+                label=name.replace("_", " "),
             )  # fmt: skip
             bottom += share
     if limit is not None:

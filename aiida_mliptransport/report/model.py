@@ -55,6 +55,7 @@ class Iteration:
     candidate: int | None = None
     failed: int | None = None
     unphysical: int | None = None
+    not_reached: int | None = None
     share_accurate: float | None = None
     histogram: Histogram | None = None
     blind_frames: int | None = None

@@ -193,8 +193,9 @@ def _learning(report: Report) -> list[Section]:
                     ),
                     "Left: force error on frames drawn uniformly from MD and never trained on; "
                     "bars are one standard error (bootstrap over trajectories). Middle: explored "
-                    "frames by committee deviation; the dashed line is the share wanted as "
-                    "accurate. Right: labels spent so far, those of the iteration in colour.",
+                    "frames by committee deviation, and those that runs did not reach because "
+                    "they broke off; the dashed line is the share wanted as accurate. Right: "
+                    "labels spent so far, those of the iteration in colour.",
                     "No iteration has ended with a blind test or a selection.",
                 ),
                 _table(

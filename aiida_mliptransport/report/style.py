@@ -26,6 +26,7 @@ PAPER = "#fefefe"
 #: Okabe and Ito's colours for colour-blind readers, dark enough for lines on white.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#b5528f", "#b87f00", "#3d93c9")
 ACCURATE, CANDIDATE, FAILED, UNPHYSICAL = SERIES[2], SERIES[4], SERIES[1], MUTED
+NOT_REACHED = GRID
 
 #: Colour in a figure → variable of the page's style sheet, so that dark mode reaches it.
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"} | {

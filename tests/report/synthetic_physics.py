@@ -128,13 +128,15 @@ def selection(iteration: int, low: float, high: float, n_frames: int, seed: int)
     counts, _ = np.histogram(np.minimum(physical, edges[-1]), bins=edges)
     accurate = int(np.sum(physical < low))
     failed = int(np.sum(physical >= high))
+    lacking = 80 if iteration == 0 else 0
     return {
         "n_frames": n_frames,
+        "n_expected_frames": n_frames + lacking,
         "accurate": accurate,
         "candidate": len(physical) - accurate - failed,
         "failed": failed,
         "unphysical": unphysical,
-        "share_accurate": accurate / n_frames,
+        "share_accurate": accurate / (n_frames + lacking),
         "deviation_histogram": {"edges_eV_A": edges.tolist(), "counts": counts.tolist()},
         "by_trajectory": {},
         "blind": {"effective_size": 8.6, "by_trajectory": {}},

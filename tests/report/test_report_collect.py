@@ -24,6 +24,7 @@ def test_the_learning_curve_of_a_finished_campaign_is_that_of_its_history(finish
     assert [i.n_training_frames for i in iterations] == [40, 64, 88]
     assert [i.n_models for i in iterations] == [2, 2, 2]
     assert [i.n_trajectories for i in iterations] == [2, 2, 2]
+    assert [i.not_reached for i in iterations] == [80, 0, 0]
     assert iterations[-1].histogram.counts.sum() == 1600 - iterations[-1].unphysical
 
 
