@@ -146,17 +146,14 @@ def main() -> None:
     grown = runs[: len(arguments.labels)]
     labels = [run.n_labels for run in grown]
     largest = grown[-1]
-    speeds = " ".join(
-        f"speed_{run.n_workers}_workers={largest.wall / run.wall:.2f}" for run in runs[len(grown) :]
-    )
-    print(
-        f"scale: labels={most} wall_s={largest.wall:.0f} "
-        f"exponent_wall={exponent(labels, [run.wall for run in grown]):.2f} "
-        f"exponent_database={exponent(labels, [run.database_bytes for run in grown]):.2f} "
-        f"exponent_memory={exponent(labels, [run.worker_bytes for run in grown]):.2f} "
-        f"exponent_checkpoint={exponent(labels, [run.checkpoint_bytes for run in grown]):.2f} "
-        f"{speeds}"
-    )
+    line = f"scale: labels={most} wall_s={largest.wall:.0f}"
+    if len(labels) > 1:
+        for name in ("wall", "database_bytes", "worker_bytes", "checkpoint_bytes"):
+            found = exponent(labels, [getattr(run, name) for run in grown])
+            line += f" exponent_{name.removesuffix('_bytes')}={found:.2f}"
+    for run in runs[len(grown) :]:
+        line += f" speed_{run.n_workers}_workers={largest.wall / run.wall:.2f}"
+    print(line)
 
 
 if __name__ == "__main__":
