@@ -69,9 +69,7 @@ class LammpsMDParser(Parser):
         timed_out = self.messages.timed_out or WALLTIME_FILE in names
         out_of_walltime = timed_out and finite and not completed
         self._results(trajectory, completed and finite, out_of_walltime, last_step)
-        return self._verdict(
-            first_step, completed, finite, trajectory, dump, WALLTIME_FILE in names
-        )
+        return self._verdict(first_step, completed, finite, trajectory, dump, timed_out)
 
     def _state(self) -> tuple[int | None, int | None]:
         text = self._text(STATE_FILE)
@@ -236,7 +234,7 @@ class LammpsMDParser(Parser):
         finite: bool,
         trajectory: MDTrajectoryData | None,
         dump: BinaryDump | None,
-        guarded: bool,
+        timed_out: bool,
     ) -> ExitCode | None:
         codes = self.exit_codes
         message: Messages = self.messages
@@ -251,9 +249,9 @@ class LammpsMDParser(Parser):
             return codes.ERROR_NOT_FINITE.format(step=step)
         if message.error is not None:
             return codes.ERROR_PARSER_DETECTED_LAMMPS_RUN_ERROR.format(error=message.error)
-        if first_step is None and (message.timed_out or guarded):
+        if first_step is None and timed_out:
             return codes.ERROR_OUT_OF_WALLTIME_BEFORE_PRODUCTION
-        if not completed and (message.timed_out or guarded):
+        if not completed and timed_out:
             return codes.ERROR_OUT_OF_WALLTIME.format(step=step)
         if dump is not None and dump.truncated:
             return codes.ERROR_DUMP_TRUNCATED.format(

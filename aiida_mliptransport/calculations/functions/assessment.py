@@ -18,7 +18,7 @@ from .checks import (
     observable_checks,
     observable_record,
 )
-from .explored_runs import share_below
+from .explored_runs import frames_below
 
 
 @calcfunction
@@ -129,9 +129,7 @@ def _share_accurate(selection: dict[str, Any], level: float) -> float:
 
     Of all that were expected: what runs lack because they broke off is not accurate.
     """
-    physical = selection["n_frames"] - selection["unphysical"]
-    below = share_below(selection["deviation_quantiles_eV_A"], level) * physical
-    return below / max(selection["n_expected_frames"], 1)
+    return frames_below(selection, level) / max(selection["n_expected_frames"], 1)
 
 
 @calcfunction

@@ -11,6 +11,7 @@ from aiida.engine import calcfunction
 from ...data.frames import FrameSetData
 from ...science.frames import Frames
 from .checks import at_least, at_most, decision
+from .frames import identities_of
 
 
 @calcfunction
@@ -52,8 +53,8 @@ def judge_barriers(
         ``decision`` and ``passed``. ``frames``, if there are images to learn from.
     """
     limit, low = float(target["target_eV"]), float(trust_levels["low"])
-    known = _identities(frames, "known__")
-    images = _identities(frames, "path__")
+    known = identities_of(frames, "known__")
+    images = identities_of(frames, "path__")
     compared = barriers.get_dict() if barriers is not None else {}
     records: dict[str, Any] = {}
     chosen: list[str] = []
@@ -95,15 +96,6 @@ def judge_barriers(
 def labels_spent(verdict: Mapping[str, Any]) -> int:
     """Return how many labels a comparison cost: images that were known had theirs already."""
     return int(verdict["n_images"] - verdict.get("n_known_images", 0))
-
-
-def _identities(frames: Mapping[str, FrameSetData], prefix: str) -> set[str]:
-    return {
-        identity
-        for name, node in frames.items()
-        if name.startswith(prefix)
-        for identity in node.frames.identities()
-    }
 
 
 def _path(record: dict[str, Any], limit: float, low: float) -> dict[str, Any]:

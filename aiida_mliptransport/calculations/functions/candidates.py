@@ -14,6 +14,7 @@ from ...science.selection.strategies import Strategy
 from .candidate_atoms import atom_arrays, hop_settings, mobile_numbers
 from .candidate_descriptors import Descriptors, choose_descriptors
 from .explored_runs import ExploredRun
+from .frames import identities_of
 
 #: A frame of a run, by its index in the trajectory.
 Place = tuple[ExploredRun, int]
@@ -75,12 +76,7 @@ def choose_candidates(
         descriptors=descriptors.kind,
         notes=list(descriptors.notes),
     )
-    known = {
-        identity
-        for key in sorted(nodes)
-        if key.startswith("known__")
-        for identity in nodes[key].frames.identities()
-    }
+    known = identities_of(nodes, "known__")
     unknown = {run.key: _unknown_frames(run, known) for run in training}
     picker = _Picker(strategy, descriptors, settings, seed, result.notes, nodes)
     for group in strategy.groups(bool(settings.get("top_up", False))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,12 +116,23 @@ def is_blind(key: str, settings: Mapping[str, Any]) -> bool:
     return key.endswith(f"_replica{settings['blind_replica']}")
 
 
-def share_below(quantiles: Sequence[float], level: float) -> float:
-    """Return the share of numbers below ``level``, from their evenly spaced quantiles."""
-    if not len(quantiles):
+def frames_below(counts: Mapping[str, Any], level: float) -> float:
+    """Return how many frames are physical and deviate less than ``level``, from stored quantiles.
+
+    Parameters
+    ----------
+    counts
+        ``n_frames``, ``unphysical`` and ``deviation_quantiles_eV_A`` (of the physical frames,
+        evenly spaced from 0 to 1) of a selection or one of its runs.
+    level
+        eV/Å.
+    """
+    quantiles = counts["deviation_quantiles_eV_A"]
+    if not quantiles:
         return 0.0
     shares = np.linspace(0.0, 1.0, len(quantiles))
-    return float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+    below = float(np.interp(level, quantiles, shares, left=0.0, right=1.0))
+    return below * (counts["n_frames"] - counts["unphysical"])
 
 
 def screening_criteria(settings: dict[str, Any], known: Iterable[Frames] = ()) -> ScreeningCriteria:

@@ -1,7 +1,8 @@
-"""Calcfunctions that make one frames node of several, or of chosen frames."""
+"""Calcfunctions that make one frames node of several, and the identities of several."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import calcfunction
@@ -41,3 +42,13 @@ def frames_from_structures(**structures: Any) -> FrameSetData:
     return FrameSetData(
         Frames.from_atoms(structures[name].get_ase() for name in sorted(structures))
     )
+
+
+def identities_of(nodes: Mapping[str, Any], prefix: str) -> set[str]:
+    """Return the identities of all frames in the nodes whose names begin with ``prefix``."""
+    return {
+        identity
+        for name, node in nodes.items()
+        if name.startswith(prefix)
+        for identity in node.frames.identities()
+    }

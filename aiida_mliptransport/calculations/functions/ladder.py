@@ -17,7 +17,7 @@ from ...science.selection import (
     next_stage,
     radial_descriptor,
 )
-from .explored_runs import ExploredRun, examine_run, share_below
+from .explored_runs import ExploredRun, examine_run, frames_below
 from .trajectories import wrapped_frame
 
 #: Frames of one structure among which starts are chosen: each costs about a millisecond and more
@@ -108,12 +108,9 @@ def choose_starts(
     ]
     earlier = [nodes[key].get_ase() for key in sorted(nodes) if key.startswith("start__")]
     blind = int(settings["blind_replica"])
-    replicas = {
-        False: [replica for replica in range(number.value) if replica != blind],
-        True: [replica for replica in range(number.value) if replica == blind],
-    }
     starts = {}
-    for is_test, wanted in replicas.items():
+    for is_test in (False, True):
+        wanted = [replica for replica in range(number.value) if (replica == blind) == is_test]
         frames = _known_frames([run for run in runs if run.blind == is_test])
         chosen = _farthest(frames, earlier, len(wanted), float(settings["descriptor_cutoff_A"]))
         # Fewer frames than replicas: the others begin from the structure itself.
@@ -185,8 +182,7 @@ def _shares(
         expected[name] += run["n_expected_frames"]
         counts = selection["by_trajectory"].get(key)
         if counts is not None:
-            physical = counts["n_frames"] - counts["unphysical"]
-            accurate[name] += physical * share_below(counts["deviation_quantiles_eV_A"], level)
+            accurate[name] += frames_below(counts, level)
     return {name: accurate[name] / expected[name] if expected[name] else None for name in names}
 
 

@@ -11,13 +11,12 @@ from aiida.engine import ToContext
 
 from ...calculations.evaluate import EvaluateCalculation
 from ...calculations.functions.barrier_gate import judge_barriers, labels_spent
-from ...calculations.functions.explored_runs import is_blind
 from ...data.frames import FrameSetData
 from ..label.engines import LABEL_ENGINES, engine_of
 from ..neb import NebWorkChain
 from ..neb_ports import engine_problem, paths_problem, state_problem
 from ..submission import failure_reason
-from .exploring import trajectories_of
+from .exploring import training_trajectories
 from .judging import JudgingWorkChain
 
 #: What the loop itself gives to the barrier search.
@@ -98,12 +97,9 @@ class BarrierGateWorkChain(JudgingWorkChain):
         explored = self.ctx.get("exploration")
         if "harvest" in given and explored is not None:
             # Images join the training: none may lie beside a frame of the blind test.
-            selection = self.inputs.selection.get_dict()
-            given["trajectories"] = {
-                key: trajectory
-                for key, trajectory in trajectories_of(explored).items()
-                if not is_blind(key, selection)
-            }
+            given["trajectories"] = training_trajectories(
+                explored, self.inputs.selection.get_dict()
+            )
         if not given.get("trajectories"):
             # Without a run there is nothing to harvest; the paths that were given remain.
             given.pop("harvest", None)

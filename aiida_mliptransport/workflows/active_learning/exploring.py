@@ -101,11 +101,7 @@ class ExploringWorkChain(SubmitOnceWorkChain):
         strategy = get_strategy(selection["strategy"])
         if not (strategy.compares_with_training or strategy.weighs_atoms):
             return None
-        explored = {
-            key: node
-            for key, node in trajectories_of(self.ctx.exploration).items()
-            if not is_blind(key, selection)
-        }
+        explored = training_trajectories(self.ctx.exploration, selection)
         if not explored:
             return None
         known = self._known_frames() if strategy.compares_with_training else {}
@@ -208,3 +204,10 @@ def replica_starts(
 def trajectories_of(node: orm.ProcessNode) -> dict[str, orm.Data]:
     """Return the trajectories of an exploration or of an initial MD, by run."""
     return dict(node.outputs.trajectories) if "trajectories" in node.outputs else {}
+
+
+def training_trajectories(
+    node: orm.ProcessNode, selection: Mapping[str, Any]
+) -> dict[str, orm.Data]:
+    """Return the trajectories of an exploration, by run, but those kept for the blind test."""
+    return {k: run for k, run in trajectories_of(node).items() if not is_blind(k, selection)}
