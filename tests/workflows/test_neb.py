@@ -203,8 +203,8 @@ def by_lammps(codes, potential, ends, **parameters):
     )
 
 
-def test_lammps_relaxes_the_bands_where_the_file_says_so(make_code, bare_lammps):
-    codes = {"python": make_code("python"), "lmp": bare_lammps}
+def test_lammps_relaxes_the_bands_where_the_file_says_so(make_code, lammps):
+    codes = {"python": make_code("python"), "lmp": lammps}
     potential = PotentialData(**lennard_jones_argon())
     built = by_lammps(codes, potential, vacancy_hop(), end_force_tolerance_eV_A=0.001)
     assert built.neb_lammps.metadata.options["resources"]["num_mpiprocs_per_machine"] == 3
@@ -231,14 +231,14 @@ def test_lammps_without_mpi_is_refused_before_anything_runs(make_code, computer)
 
 @pytest.mark.slow
 @pytest.mark.deepmd
-def test_lammps_relaxes_the_bands_of_a_trained_potential(make_code, tiny_committee):
+def test_lammps_relaxes_the_bands_of_a_trained_potential(make_code, lammps, tiny_committee):
     """Deep Potentials through the plugin, one process an image."""
     perfect = bulk("LiCl", "rocksalt", a=5.13).repeat(3)
     initial, final = perfect.copy(), perfect.copy()
     final.positions[2] = perfect.positions[0]
     del initial[0], final[0]
     built = by_lammps(
-        {"python": make_code("python"), "lmp": make_code("lmp")},
+        {"python": make_code("python"), "lmp": lammps},
         tiny_committee[0],
         (orm.StructureData(ase=initial), orm.StructureData(ase=final)),
         relax_ends=False,

@@ -210,11 +210,12 @@ def test_builder_takes_overrides_and_options(make_code, frames):
 
 
 @pytest.mark.deepmd
-def test_real_committee_is_trained(inputs, make_code):
+def test_real_committee_is_trained(inputs, make_code, tiny_training):
     results, node = run_get_node(
         TrainWorkChain,
         **{
             **inputs,
+            "parameters": orm.Dict({**tiny_training, "compress": False}),
             "committee_size": orm.Int(2),
             "train": {
                 "code": make_code("dp"),

@@ -57,12 +57,12 @@ def test_a_missed_target_is_named_with_its_value(given, words):
 
 
 @pytest.fixture
-def builder(make_code):
+def builder(lammps):
     def factory(n_members=1, temperatures=(1500.0,), parameters=None, **overrides):
         cell = bulk("LiCl", "rocksalt", a=5.6, cubic=True)
         short = {"steps": 400, "equilibration_steps": 50, "timestep_fs": 1.0}
         return TransportWorkChain.get_builder_from_protocol(
-            code=make_code("lmp"),
+            code=lammps,
             structures={"licl": orm.StructureData(ase=cell)},
             potentials={
                 f"member_{i}": PotentialData(**tosi_fumi_licl(cutoff_A=5.0 + 0.2 * i))

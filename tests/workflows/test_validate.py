@@ -41,13 +41,13 @@ NOTHING = dict.fromkeys(load_protocol("validate")["checks"])
 
 
 @pytest.fixture
-def build(make_code):
+def build(make_code, lammps):
     def factory(checks, engine="teacher", **kwargs):
         defaults = load_protocol("validate", "stringent")["checks"]
         chosen = {name: {**(defaults[name] or {}), **changes} for name, changes in checks.items()}
         engine_options = {"potential": argon(1.1 * EPSILON)} if engine == "teacher" else {}
         return ValidateWorkChain.get_builder_from_protocol(
-            codes={"python": make_code("python"), "lmp": make_code("lmp")},
+            codes={"python": make_code("python"), "lmp": lammps},
             potentials={"member_0": argon()},
             structures={"ar": orm.StructureData(ase=crystal())},
             engine=engine,
