@@ -64,8 +64,8 @@ def _skip_disk_synchronization(connection: Any, _: Any) -> None:
 def aiida_profile(aiida_config, aiida_profile_factory):
     """One SQLite profile with the ZeroMQ broker: a daemon needs no service."""
     with aiida_profile_factory(aiida_config, broker_backend="core.zeromq") as profile:
-        # The runners of a test profile look at the database all the time while they wait for a
-        # process, which takes a core; others hear it from the broker, and look once a second.
+        # AiiDA lets the runners of a test profile look at the database without a pause while they
+        # wait for a process; these hear it from the broker, and look once a second.
         profile.is_test_profile = False
         profile.set_option("runner.poll.interval", 1)
         aiida_config.update_profile(profile)
@@ -162,7 +162,7 @@ def lammps(computer, lammps_code) -> orm.InstalledCode:
 
 
 def find_program(name: str) -> str:
-    """Return the path of a program beside this Python or on PATH; skip the test if missing."""
+    """Return the path of a program beside this Python or on PATH; fail the test if missing."""
     if name == "python":
         return sys.executable
     beside = Path(sys.executable).parent / name
